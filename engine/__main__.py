@@ -1,0 +1,40 @@
+"""The two child processes: `python -m engine train RUN_DIR` and `python -m engine play`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = sys.argv[1:] if argv is None else argv
+    if arguments[:1] == ["play"]:
+        from engine.player import main as play
+
+        return play(arguments[1:])
+    parser = argparse.ArgumentParser(prog="python -m engine", description=__doc__)
+    parser.add_argument("do", choices=["train", "play"])
+    parser.add_argument("run", type=Path, help="the run's folder")
+    parser.add_argument("--steps", type=int, default=None, help="for a resume, the new total of steps")
+    parser.add_argument("--force", action="store_true", help="go on although memory looks too small")
+    options = parser.parse_args(arguments)
+    import time
+
+    from engine.budget import process_age
+    from engine.errors import TinygptError
+
+    began = time.monotonic() - process_age()
+    try:
+        from engine.runs import RunFolder
+        from engine.trainer import train
+
+        folder = RunFolder(options.run.resolve())
+        return train(folder, total_steps=options.steps, force=options.force, began=began)
+    except TinygptError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

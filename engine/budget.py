@@ -1,0 +1,103 @@
+"""Spending a given time well: how many steps fit, and how often to look up from the work.
+
+`--time 3m` promises the wall time of the whole process, so what is not training (imports, evaluations, the last save) is counted
+in, and only pauses are not.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+# A new horizon is announced only when it differs by more than this share: each one is a line in the run's history.
+WORTH_SAYING = 0.01
+
+
+def process_age() -> float:
+    """Seconds since this process started, imports included (where the system tells; else since this module was loaded)."""
+    try:
+        started_ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        uptime = float(Path("/proc/uptime").read_text().split()[0])
+        return max(0.0, uptime - started_ticks / os.sysconf("SC_CLK_TCK"))
+    except (OSError, ValueError, IndexError):
+        return time.monotonic() - _LOADED
+
+
+_LOADED = time.monotonic()
+
+
+class Budget:
+    """Turns a wall-time limit into a horizon in steps, and keeps correcting it.
+
+    Args:
+        seconds: for the whole process.
+        spent: seconds gone when the budget is made.
+        closing: seconds to keep for the last save and the way out; the last evaluation is added as measured.
+    """
+
+    def __init__(
+        self,
+        seconds: float,
+        spent: float,
+        *,
+        closing: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
+        self._end = clock() - spent + seconds
+        self._seconds = seconds
+        self._closing = min(closing, 0.1 * seconds)
+        self._first: tuple[float, int] | None = None
+        self._last_look = 0.0
+        self._pace = 0.0
+        self.excused = 0.0
+
+    def excuse(self, seconds: float) -> None:
+        """Time that does not count: a pause."""
+        if seconds > 0.02:
+            self._end += seconds
+            self.excused += seconds
+            if self._first:
+                self._first = (self._first[0] + seconds, self._first[1])
+
+    def extend(self, steps: int) -> None:
+        """The steps somebody added get the time they need."""
+        self._end += steps * self._pace
+
+    def horizon(self, step: int, planned: int, last_evaluation: float) -> int:
+        """The step to end at, given that `step` is done and `planned` was the plan; looks at the clock about once a second.
+
+        The pace is everything since the first step divided by the steps: evaluations, samples and saves come round again.
+        """
+        now = self._clock()
+        if self._first is None:
+            self._first, self._last_look = (now, step), now  # the first step is slower than all others
+            return planned
+        left = self._end - self._closing - last_evaluation - now
+        if now - self._last_look < min(1.0, 0.02 * self._seconds) and left > 0:
+            return planned
+        self._last_look = now
+        self._pace = (now - self._first[0]) / max(1, step - self._first[1])
+        horizon = step + max(0, int(left / self._pace))
+        if left > 0 and abs(horizon - planned) <= WORTH_SAYING * planned:
+            return planned
+        return horizon
+
+
+class Cadence:
+    """How often something that costs time may happen: at most `share` of the time goes there."""
+
+    def __init__(self, share: float) -> None:
+        self._share = share
+        self.cost = 0.0
+        self._last = 0.0
+
+    def due(self, seconds: float, guess: float) -> bool:
+        """Whether enough training time has passed since the last; `guess` is the cost while none was measured."""
+        return seconds - self._last >= (self.cost or guess) / self._share
+
+    def done(self, seconds: float, cost: float) -> None:
+        self.cost = cost
+        self._last = seconds

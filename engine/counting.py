@@ -1,0 +1,43 @@
+"""How the counting models train: they count once, and are done. The same events as any run, so everything that watches one works."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from engine import events
+from engine.events import Event
+from engine.generate import generate
+from engine.sampler import SamplerSettings
+from models.ngram import NGram
+
+if TYPE_CHECKING:
+    from engine.preparing import Prepared
+    from engine.training import Job, State, Surroundings
+
+
+def count(job: Job, state: State, around: Surroundings, prepared: Prepared) -> Iterator[Event]:
+    """Counts the training split, measures it on the validation split, saves, and says goodbye."""
+    began = time.monotonic()
+    yield events.Start(job.run, 0, 0, 1, job.recipe.seed)
+    model = NGram.count(job.model.config, job.batches.ids)
+    job.model = model
+    params = sum(b.numel() for b in model.buffers())
+    state.step, state.train_chars = 1, len(prepared.train_text)
+    nats = float(-model.log_probs_of_targets(job.val_ids).sum()) / max(1, job.val_chars - 1)
+    state.val_loss = state.best_val_loss = nats if math.isfinite(nats) else None
+    state.eval_step = state.best_step = 1
+    state.seconds = time.monotonic() - began
+    speed = state.train_chars / max(state.seconds, 1e-9)
+    yield events.Eval(1, state.val_loss, state.best_val_loss, state.train_chars, state.seconds)
+    if job.recipe.sample_chars:
+        pieces = generate(
+            model, job.tokenizer, "", job.recipe.sample_chars, SamplerSettings(), job.recipe.seed
+        )
+        yield events.Sample(1, "", "".join(piece.text for piece in pieces))
+    yield events.Saved(1, around.save())
+    yield events.Done(
+        job.run, 1, state.val_loss, state.best_val_loss, state.train_chars, state.seconds, speed, params, "steps"
+    )  # fmt: skip

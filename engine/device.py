@@ -1,0 +1,88 @@
+"""What this machine computes with: which device, which dtype pays, how many threads.
+
+Never assumed, always asked: bfloat16 is used only where the hardware multiplies it natively, since elsewhere it is emulated and
+slower than float32. What a run settled on is written to its folder and obeyed on resume.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+# More threads than this only wait for each other at the sizes we train.
+MAX_THREADS = 8
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and how to compute: `device` ("cuda", "mps", "cpu"), `dtype` of the products, processor `threads`."""
+
+    device: str
+    dtype: str
+    threads: int
+
+    @property
+    def compute_dtype(self) -> torch.dtype | None:
+        """What `LanguageModel.compute_dtype` is to be: None for float32."""
+        return torch.bfloat16 if self.dtype == "bfloat16" else None
+
+
+def probe(dtype: str = "auto", threads: int = 0) -> Machine:
+    """The machine as it is, with what the person asked for put in: the same answer every time it is asked."""
+    device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if dtype == "auto":
+        dtype = "bfloat16" if bfloat16_is_native(device) else "float32"
+    return Machine(device, dtype, threads or min(MAX_THREADS, available_cores()))
+
+
+def bfloat16_is_native(device: str) -> bool:
+    """Whether the hardware itself multiplies bfloat16."""
+    if device == "cuda":
+        return torch.cuda.get_device_capability() >= (8, 0)
+    if device == "mps":
+        return False
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name) for name in ("amx_bf16", "amx_tile", "avx512_bf16", "sve_bf16"))
+
+
+def available_cores() -> int:
+    """Cores this process may use: its affinity mask, and the quota of its control group where there is one."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        cores = min(cores, max(1, round(int(quota) / int(period))))
+    except (OSError, ValueError):
+        pass  # no control group, or no quota ("max")
+    return cores
+
+
+def use(machine: Machine) -> torch.device:
+    """Sets the process up for `machine` and returns its device."""
+    torch.set_num_threads(machine.threads)
+    return torch.device(machine.device)
+
+
+def describe() -> dict[str, str]:
+    """What `tinygpt doctor` shows of the engine's side of the machine."""
+    machine = probe()
+    flags = [
+        name
+        for name in ("avx2", "avx512_f", "avx512_bf16", "amx_tile", "amx_bf16")
+        if torch.cpu.get_capabilities().get(name)
+    ]
+    compiler = shutil.which("g++") or shutil.which("clang++") or shutil.which("c++")
+    return {
+        "torch": torch.__version__,
+        "processor": platform.processor() or platform.machine(),
+        "cores": str(available_cores()),
+        "instructions": " ".join(flags) or "none that matter here",
+        "device": machine.device,
+        "training dtype": machine.dtype,
+        "training threads": str(machine.threads),
+        "c++ compiler": "found" if compiler else "none",
+    }

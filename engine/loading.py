@@ -1,0 +1,147 @@
+"""From a run folder, perhaps a stranger's, to a model one can play with, checked before it is allocated.
+
+The shape comes from a configuration whose every field is bounded; tensors must be exactly the ones that
+shape has. No code is loaded, ever. What it leaves out: the tensors a trainer resumes with
+(`engine.checkpoint`).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+import models
+from engine import manifest
+from engine.checkpoint import At, find_checkpoint, load_weights
+from engine.errors import CheckpointError
+from engine.runs import RunFolder
+from engine.tensors import HEADER_LIMIT
+from engine.tokenizer import Tokenizer, tokenizer_from_json
+from models import ModelConfig
+
+if TYPE_CHECKING:
+    from models.interface import LanguageModel
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A model with everything that playing with it needs.
+
+    Attributes:
+        model: on the CPU, in evaluation mode.
+        tokenizer: the run's.
+        config: the model's shape.
+        step: of the checkpoint.
+        val_loss: of the checkpoint, nats per character; None if it was not measured.
+        run_info: the contents of `run.json`.
+        turns: what stands before a user's and a model's turn, if the corpus has turns.
+        skipped: a sentence for each checkpoint that had to be skipped.
+    """
+
+    model: LanguageModel
+    tokenizer: Tokenizer
+    config: ModelConfig
+    step: int
+    val_loss: float | None
+    run_info: dict[str, Any]
+    turns: dict[str, str] | None
+    skipped: list[str]
+
+
+def load(folder: RunFolder, at: At = "best", dtype: torch.dtype | None = None) -> Loaded:
+    """The model of a run. Draws nothing from torch's global generator.
+
+    Args:
+        folder: the run; it may be training meanwhile.
+        at: which checkpoint, see `find_checkpoint`.
+        dtype: convert the weights to this; None leaves them float32.
+
+    Raises:
+        CheckpointError: there is no sound checkpoint, or the folder's parts do not fit together.
+    """
+    info = folder.read_run()
+    config = _config(folder, info)
+    tokenizer = tokenizer_from_json(folder.read_tokenizer())
+    if tokenizer.vocab_size != config.vocab_size:
+        raise CheckpointError(
+            f"{folder.tokenizer} has {tokenizer.vocab_size:,} symbols, but the model {config.vocab_size:,}: "
+            "they are not from the same run."
+        )
+    while True:
+        checkpoint, skipped = find_checkpoint(folder, at)
+        try:
+            model = load_model(checkpoint, config)
+            break
+        except CheckpointError:
+            # The trainer may have pruned it between the two looks; then there is a newer one.
+            if os.path.lexists(checkpoint.path):
+                raise
+    model.eval()
+    if dtype is not None:
+        model.to(dtype)
+    return Loaded(
+        model, tokenizer, config, checkpoint.step, checkpoint.val_loss, info, info.get("turns"), skipped
+    )
+
+
+def load_model(checkpoint: manifest.Checkpoint, config: ModelConfig) -> LanguageModel:
+    """A model of `config` with the weights of `checkpoint`.
+
+    Raises:
+        CheckpointError: the weights are damaged, not finite, or not those of `config`.
+    """
+    name = checkpoint.path / manifest.MODEL
+    if config.arch == "ngram":
+        from models.ngram import NGram
+
+        try:
+            return NGram.from_tensors(config, load_weights(checkpoint))
+        except ValueError as error:
+            raise CheckpointError(f"{name} does not fit the model of its run: {error}.") from error
+    shapes = _shapes(config)
+    # The file must be as large as the model before memory for either is taken.
+    size = checkpoint.file(manifest.MODEL).size
+    needed = sum(tensor.numel() * tensor.element_size() for tensor in shapes.values())
+    if not needed <= size <= needed + HEADER_LIMIT + 8:
+        raise CheckpointError(
+            f"{name} does not fit the model of its run: {size:,} bytes for {needed:,} of weights."
+        )
+    weights = load_weights(checkpoint)
+    if problem := _misfit(weights, shapes):
+        raise CheckpointError(f"{name} does not fit the model of its run: {problem}.")
+    # Initial weights are drawn only to be replaced: the caller's random numbers must not notice.
+    with torch.random.fork_rng(devices=[]):
+        model = models.build(config)
+    model.load_state_dict(weights)
+    return model
+
+
+def _config(folder: RunFolder, info: dict[str, Any]) -> ModelConfig:
+    try:
+        return ModelConfig.from_json(info["model"])
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(f"{folder.run} is damaged: {error}.") from error
+
+
+def _shapes(config: ModelConfig) -> dict[str, Tensor]:
+    """The tensors of a model without their memory."""
+    with torch.device("meta"):
+        return models.build(config).state_dict()
+
+
+def _misfit(weights: dict[str, Tensor], shapes: dict[str, Tensor]) -> str | None:
+    if missing := sorted(set(shapes) - set(weights)):
+        return f"{missing[0]} is missing"
+    if unknown := sorted(set(weights) - set(shapes)):
+        return f"{unknown[0][:80]!r} is unknown"
+    for name, shape in shapes.items():
+        found = weights[name]
+        if found.shape != shape.shape:
+            return f"{name} has the shape {tuple(found.shape)}, not {tuple(shape.shape)}"
+        if found.dtype != shape.dtype:
+            return f"{name} is {found.dtype}, not {shape.dtype}"
+    return None

@@ -1,0 +1,264 @@
+"""From a run folder to something that can train: reads the request, settles what it left open, or takes up where a checkpoint is.
+
+Before step 1 everything that decides the run is fixed in `run.json`; a resume reads that and obeys it, and where this machine
+cannot obey (another torch, fewer instructions) it says that the resume is not exact, and why.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import models
+from engine import events, runs
+from engine.batches import Batches
+from engine.checkpoint import checkpoints as list_checkpoints
+from engine.checkpoint import find_checkpoint, load_training, load_weights
+from engine.corpus import load_stored, split
+from engine.device import Machine, probe, use
+from engine.errors import CheckpointError, CorpusError, UsageError
+from engine.manifest import Checkpoint
+from engine.optim import Optimizer
+from engine.recipe import Recipe
+from engine.runs import RunFolder
+from engine.schedule import Plan
+from engine.sizing import available_memory, check_memory, settle
+from engine.tokenizer import Tokenizer, tokenizer_from_json, train_tokenizer
+from engine.training import Job, State
+from models.interface import LanguageModel
+
+
+@dataclass
+class Prepared:
+    """A job that is ready to start, or to go on.
+
+    Attributes:
+        train_text, val_text: the two splits.
+        info: what run.json says.
+        warnings: sentences for the person, before the first step.
+        wall_seconds: what earlier processes of this run spent, pauses excluded.
+    """
+
+    job: Job
+    state: State
+    info: dict[str, Any]
+    train_text: str
+    val_text: str
+    warnings: list[str]
+    wall_seconds: float
+
+
+def prepare(
+    folder: RunFolder, corpora_dir: Path, *, spent: float, total_steps: int | None, force: bool
+) -> Prepared:
+    """Reads or settles the run.
+
+    Args:
+        corpora_dir: where the texts of runs are kept.
+        spent: seconds of a `--time` budget that are gone.
+        total_steps: for a resume, the new total of steps.
+        force: go on although memory looks too small.
+
+    Raises:
+        TinygptError: of the kind that fits; nothing was trained.
+    """
+    request = folder.read_request()
+    corpus = _corpus_of(request)
+    text = load_stored(corpora_dir, corpus["sha256"], corpus.get("source"))
+    train_text, val_text = split(text)
+    warnings: list[str] = []
+    if len(val_text) < 2:
+        val_text = train_text
+        warnings.append(
+            f"The corpus has only {len(text)} characters, so the validation loss is measured on the training text."
+        )
+    if folder.run.exists():
+        info = folder.read_run()
+        tokenizer = tokenizer_from_json(folder.read_tokenizer())
+        recipe = Recipe.from_json(info["recipe"])
+        machine = probe(recipe.dtype, recipe.threads)
+        warnings += _differences(info["versions"], _versions(machine))
+        train_ids = tokenizer.encode_corpus(train_text)
+    else:
+        tokenizer, train_ids, recipe, machine = _settled(request, text, train_text, spent)
+        info = _run_info(folder, request, recipe, machine, tokenizer)
+    check_length(len(train_ids), recipe.block_size)
+    if not force:
+        check_memory(recipe, tokenizer.vocab_size, available_memory())
+    device = use(machine)
+    model, optimizer = _new_model(recipe, tokenizer.vocab_size, machine, device)
+    job = Job(
+        run=folder.name,
+        recipe=recipe,
+        model=model,
+        optimizer=optimizer,
+        batches=Batches(train_ids, recipe.block_size, recipe.batch_size, recipe.seed, corpus["sha256"]),
+        chars_per_token=len(train_text) / len(train_ids),
+        val_ids=tokenizer.encode_corpus(val_text),
+        val_chars=len(val_text),
+        tokenizer=tokenizer,
+        device=device,
+    )
+    info["params"] = model.num_params()
+    plans = list(recipe.plans) or [Plan(0, 0, recipe.steps)]
+    state, wall_seconds = State(plans=plans, timed=recipe.time is not None), 0.0
+    if any(c.problem is None for c in list_checkpoints(folder)):
+        checkpoint, skipped = find_checkpoint(folder, "last")
+        warnings += skipped
+        wall_seconds = _restore(job, state, checkpoint)
+    _extend(state, total_steps)
+    if not folder.run.exists():
+        folder.write_tokenizer(tokenizer.to_json())
+        folder.write_run(info)
+    return Prepared(job, state, info, train_text, val_text, warnings, wall_seconds)
+
+
+def check_length(tokens: int, block_size: int) -> None:
+    """Raises CorpusError unless the training split fills one window."""
+    if tokens < block_size + 1:
+        raise CorpusError(
+            f"The corpus is too short: its training part has {tokens} tokens and a window needs {block_size + 1}; "
+            f"give more text or --set block_size={max(2, min(tokens - 1, block_size))}."
+        )
+
+
+def manifest_state(job: Job, state: State, wall_seconds: float) -> dict[str, Any]:
+    """What a checkpoint's manifest keeps of a run's state. `val_loss` is there only if it was measured at this very step."""
+    data = asdict(state)
+    data["last_val_loss"] = data["val_loss"]
+    data["val_loss"] = state.val_loss if state.eval_step == state.step else None
+    data["wall_seconds"] = wall_seconds
+    return data
+
+
+def _settled(
+    request: Mapping[str, Any], text: str, train_text: str, spent: float
+) -> tuple[Tokenizer, np.ndarray, Recipe, Machine]:
+    """The recipe of a new run: given whole (`--recipe`), or settled for this machine and corpus."""
+    if isinstance(request.get("recipe"), dict):
+        recipe = Recipe.from_json(request["recipe"])
+        tokenizer = train_tokenizer(recipe.tokenizer, text, _bpe_size(recipe.tokenizer, recipe.vocab_size))
+        machine = probe(recipe.dtype, recipe.threads)
+        return tokenizer, tokenizer.encode_corpus(train_text), recipe, machine
+    values = dict(request.get("values") or {})
+    kind = values.get("tokenizer", "chars")
+    tokenizer = train_tokenizer(kind, text, _bpe_size(kind, values.get("vocab_size", 512)))
+    train_ids = tokenizer.encode_corpus(train_text)
+    seconds = values.get("time") if "steps" not in values else None
+    left = None if seconds is None else max(0.5 * seconds, seconds - spent - 3.0)
+    recipe, machine = settle(values, request.get("size", "auto"), len(train_ids), tokenizer.vocab_size, left)
+    recipe = replace(recipe, time=seconds, dtype=machine.dtype, threads=machine.threads)
+    return tokenizer, train_ids, recipe, machine
+
+
+def _bpe_size(kind: str, vocab_size: int) -> int | None:
+    return vocab_size if kind == "bpe" else None
+
+
+def _new_model(
+    recipe: Recipe, vocab_size: int, machine: Machine, device: torch.device
+) -> tuple[LanguageModel, Optimizer]:
+    torch.manual_seed(recipe.seed)
+    model = models.build(recipe.model_config(vocab_size))
+    if recipe.dtype == "float64":
+        model = model.double()
+    model = model.to(device)
+    model.compute_dtype = machine.compute_dtype
+    optimizer = Optimizer(
+        model,
+        muon=recipe.optimizer == "muon",
+        lr=recipe.lr,
+        muon_lr=recipe.muon_lr,
+        weight_decay=recipe.weight_decay,
+        muon_weight_decay=recipe.muon_weight_decay,
+        betas=(recipe.beta1, recipe.beta2),
+        momentum=recipe.momentum,
+        dtype=machine.compute_dtype or torch.float32,
+    )
+    return model, optimizer
+
+
+def _restore(job: Job, state: State, checkpoint: Checkpoint) -> float:
+    """Puts a checkpoint's tensors and state in place; returns the wall seconds it had cost."""
+    data = checkpoint.state
+    try:
+        if job.recipe.arch != "ngram":
+            training = load_training(checkpoint)
+            raw = {k.removeprefix("weights."): v for k, v in training.items() if k.startswith("weights.")}
+            job.model.load_state_dict(raw or load_weights(checkpoint), strict=True)
+            job.optimizer.load(training)
+        state.step = checkpoint.step
+        state.plans = [Plan(**plan) for plan in data["plans"]]
+        state.controls = [events.Control(**control) for control in data["controls"]]
+        state.val_loss, state.eval_step = data["last_val_loss"], data["eval_step"]
+        state.best_val_loss, state.best_step = data["best_val_loss"], data["best_step"]
+        state.train_chars, state.seconds, state.timed = data["train_chars"], data["seconds"], data["timed"]
+        return float(data["wall_seconds"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{checkpoint.path} does not fit the run ({str(error).splitlines()[0][:120]}); train a new run."
+        ) from None
+
+
+def _extend(state: State, total_steps: int | None) -> None:
+    """Puts a new total of steps into force: the rate re-warms if it had run out, else its course is stretched."""
+    if total_steps is None:
+        return
+    if total_steps <= state.step:
+        raise UsageError(f"The run has made {state.step} steps already; ask for more than that with --steps.")
+    state.timed = False
+    finished = state.step >= state.horizon
+    start = state.step if finished else state.plans[-1].start
+    state.plans.append(Plan(state.step, start, total_steps))
+
+
+def _corpus_of(request: Mapping[str, Any]) -> dict[str, Any]:
+    corpus = request.get("corpus")
+    if not isinstance(corpus, dict) or not isinstance(corpus.get("sha256"), str):
+        raise CheckpointError("The run's request.json names no corpus; start a new run.")
+    return corpus
+
+
+def _run_info(
+    folder: RunFolder, request: Mapping[str, Any], recipe: Recipe, machine: Machine, tokenizer: Tokenizer
+) -> dict[str, Any]:
+    return {
+        "version": runs.VERSION,
+        "run": folder.name,
+        "created": request.get("created") or time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "corpus": request["corpus"],
+        "turns": request.get("turns"),
+        "recipe": recipe.to_json(),
+        "model": recipe.model_config(tokenizer.vocab_size).to_json(),
+        "params": 0,
+        "threads": machine.threads,
+        "dtype": machine.dtype,
+        "micro_batch": recipe.micro_batch or recipe.batch_size,
+        "kernels": "eager",
+        "versions": _versions(machine),
+    }
+
+
+def _versions(machine: Machine) -> dict[str, str]:
+    return {
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "device": machine.device,
+        "machine": platform.machine(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+def _differences(then: object, now: Mapping[str, str]) -> list[str]:
+    """One sentence if this machine or build is not the one that began the run."""
+    before = then if isinstance(then, dict) else {}
+    keys = ("torch", "device", "machine", "instructions")
+    changed = [f"{key} {before.get(key)} is now {now[key]}" for key in keys if before.get(key) != now[key]]
+    return [f"This resume is not bit-exact: {', '.join(changed)}."] if changed else []

@@ -1,0 +1,216 @@
+"""All the runs in a folder: list them, find one by its name, delete one. Broken ones are listed too.
+
+What it leaves out: what is inside a run (`engine.runs`). It needs no torch, so a list appears at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from engine import storage
+from engine.checkpoint import CheckpointInfo, checkpoints
+from engine.errors import CheckpointError
+from engine.reading import why
+from engine.runs import RunFolder, Status, check_name
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One run in a list.
+
+    Attributes:
+        run: its name.
+        state: see `RunFolder.state`, or "damaged".
+        step, horizon: optimizer steps taken and planned; None if not known.
+        val_loss: the best so far, nats per character.
+        corpus: name of its corpus.
+        params: trained values.
+        created: when, in ISO 8601 with the offset from UTC; "" if not known.
+        arch: architecture of the model.
+        size: bytes on the disk.
+        reason: why it is damaged, or "".
+        path: its folder.
+    """
+
+    run: str
+    state: str
+    step: int | None
+    horizon: int | None
+    val_loss: float | None
+    corpus: str | None
+    params: int | None
+    created: str
+    arch: str | None
+    size: int
+    reason: str
+    path: Path
+
+    def to_json(self) -> dict[str, Any]:
+        """What `runs list --json` prints: other programs rely on these keys."""
+        keys = ("run", "state", "step", "val_loss", "corpus", "params", "created")
+        return {key: getattr(self, key) for key in keys}
+
+
+def list_runs(runs_dir: Path) -> list[RunSummary]:
+    """Every run, newest first.
+
+    Raises:
+        CheckpointError: the folder exists but cannot be read.
+    """
+    found = [_summary(path) for path in _folders(runs_dir)]
+    return sorted(found, key=lambda run: (_timestamp(run), run.run), reverse=True)
+
+
+def newest_run(runs_dir: Path) -> RunFolder | None:
+    """The newest run that has a checkpoint to load, or None. Raises as `list_runs`."""
+    for run in list_runs(runs_dir):
+        if any(info.problem is None for info in _checkpoints(RunFolder(run.path))):
+            return RunFolder(run.path)
+    return None
+
+
+def resolve_run(runs_dir: Path, name_or_path: str | None) -> RunFolder:
+    """The run that a person means: a name in `runs_dir`, else the path of a run folder, else the newest.
+
+    Raises:
+        CheckpointError: there is none; close names are named.
+    """
+    if name_or_path is None:
+        if (newest := newest_run(runs_dir)) is None:
+            raise CheckpointError(f"There is no run with a checkpoint in {runs_dir}: train one first.")
+        return newest
+    names = [path.name for path in _folders(runs_dir)]
+    if name_or_path in names:
+        path = runs_dir / name_or_path
+    else:
+        path = Path(name_or_path)
+        if not name_or_path or "\0" in name_or_path or not path.is_dir():
+            raise CheckpointError(_unknown(name_or_path, names, runs_dir))
+    folder = RunFolder(path.resolve() if path.name in ("", "..") else path)
+    if not (folder.request.is_file() or folder.run.is_file()):
+        raise CheckpointError(f"{path} is not a run folder: it has neither request.json nor run.json.")
+    return folder
+
+
+def delete_run(runs_dir: Path, name: str) -> None:
+    """Delete a run for good; a crash meanwhile leaves it whole or gone from every list.
+
+    Raises:
+        UsageError: that is no name of a run.
+        CheckpointError: there is no such run.
+        BusyError: it is being trained.
+        ResourceError: the folder cannot be changed.
+    """
+    check_name(name)
+    folder = RunFolder(runs_dir / name)
+    if folder.path.is_symlink() or not folder.path.is_dir():
+        raise CheckpointError(_unknown(name, [path.name for path in _folders(runs_dir)], runs_dir))
+    if folder.lock.is_symlink() or (folder.lock.exists() and not folder.lock.is_file()):
+        storage.discard(folder.path)  # no trainer accepts such a lock, so none can be at work
+    else:
+        with folder.acquire():
+            storage.discard(folder.path)
+    storage.sweep(runs_dir, temporaries=False)
+
+
+def _folders(runs_dir: Path) -> list[Path]:
+    try:
+        return [path for path in runs_dir.iterdir() if not path.name.startswith(".") and path.is_dir()]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise CheckpointError(f"{runs_dir} cannot be read: {why(error)}.") from error
+
+
+def _summary(path: Path) -> RunSummary:
+    folder = RunFolder(path)
+    reasons: list[str] = []
+    info: dict[str, Any] = {}
+    status: Status | None = None
+    state = "damaged"
+    try:
+        if path.is_symlink():
+            raise CheckpointError(f"{path} is a symbolic link: open it by the path it points to.")
+        if not os.path.lexists(folder.request) and not os.path.lexists(folder.run):
+            raise CheckpointError(f"{path} has neither request.json nor run.json.")
+        status = folder.read_status()
+        if os.path.lexists(folder.run):
+            info = folder.read_run()
+        sound = [item for item in checkpoints(folder) if item.problem is None]
+        state = folder.state()
+    except (CheckpointError, OSError) as error:
+        reasons.append(str(error))
+        sound = _checkpoints(folder)
+    losses = [item.val_loss for item in sound if item.val_loss is not None]
+    best = min(losses) if losses else status.val_loss if status else None
+    step = status.step if status else sound[0].step if sound else None
+    return RunSummary(
+        run=path.name,
+        state="damaged" if reasons else state,
+        step=step,
+        horizon=status.horizon or None if status else None,
+        val_loss=best,
+        corpus=_text(info.get("corpus", {}).get("name")),
+        params=_whole(info.get("params")),
+        created=_created(folder, info),
+        arch=_text(info.get("model", {}).get("arch")),
+        size=_size(path),
+        reason=" ".join(reasons),
+        path=path,
+    )
+
+
+def _checkpoints(folder: RunFolder) -> list[CheckpointInfo]:
+    try:
+        return [info for info in checkpoints(folder) if info.problem is None]
+    except CheckpointError:
+        return []
+
+
+def _created(folder: RunFolder, info: dict[str, Any]) -> str:
+    written = info.get("created")
+    try:
+        if isinstance(written, str):
+            return datetime.fromisoformat(written).astimezone(UTC).isoformat(timespec="seconds")
+        return datetime.fromtimestamp(folder.request.lstat().st_mtime, UTC).isoformat(timespec="seconds")
+    except (OSError, ValueError, OverflowError):
+        return ""
+
+
+def _timestamp(run: RunSummary) -> float:
+    return datetime.fromisoformat(run.created).timestamp() if run.created else 0.0
+
+
+def _size(path: Path) -> int:
+    total = 0
+    if path.is_symlink():
+        return total
+    for folder, _, files in os.walk(path):
+        for name in files:
+            try:
+                total += (Path(folder) / name).lstat().st_size
+            except OSError:
+                continue  # pruned meanwhile
+    return total
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _unknown(name: str, names: list[str], runs_dir: Path) -> str:
+    start = f"There is no run {name[:80]!r} in {runs_dir}"
+    if close := difflib.get_close_matches(name, names, n=3):
+        return f"{start}: did you mean {' or '.join(close)}?"
+    if names:
+        return f"{start}: it has {', '.join(sorted(names)[:5])}{' and others' if len(names) > 5 else ''}."
+    return f"{start}: train one first."

@@ -1,0 +1,300 @@
+"""From the model's scores to one chosen symbol: the knobs of sampling, in the order in which they act.
+
+Penalties first, then top-k, top-p and min-p, and temperature last, so that a high temperature makes the
+text bolder among the symbols the model finds plausible and never brings back one that was cut (llama.cpp's
+order). Every stage reports what it removed. Left out on purpose: mirostat, typical sampling and XTC, which
+are made for vocabularies of word pieces, and the repetition penalty of CTRL (Keskar et al. 2019) with its
+presence and frequency kin: they punish every symbol that was used recently, and a text of characters cannot
+do without its `e` and its space.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from engine.errors import CheckpointError, SettingsError
+from models.config import MAX_VOCAB
+
+# The loop breaker: repetitions shorter than ALLOWED are the stuff of language ("said the heron"), longer
+# ones of a loop.
+LOOP_ALLOWED = 12
+LOOP_LONGEST = 50
+LOOP_BASE = 1.1
+LOOP_RANGE = 1024
+
+DAMAGED = "The model's scores are not finite, so its weights are damaged; load another checkpoint."
+
+
+@dataclass(frozen=True)
+class Knob:
+    """What one field of `SamplerSettings` may be: `low` to `high`; at `off` it does nothing."""
+
+    name: str
+    low: float
+    high: float
+    off: float
+    unit: str
+    help: str
+    whole: bool = False
+    or_zero: bool = False
+
+    @property
+    def range(self) -> str:
+        """The allowed values in words."""
+        span = f"{'a whole number ' if self.whole else ''}from {self.low:g} to {self.high:g}"
+        return f"0 or {span}" if self.or_zero else span
+
+    def checked(self, value: object) -> float:
+        """`value` as an int or float.
+
+        Raises:
+            SettingsError: it is not a number (True and NaN are none) or out of range.
+        """
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            whole = isinstance(value, int)
+            in_range = self.low <= value <= self.high or (self.or_zero and value == 0)
+            if in_range and (whole or not self.whole):
+                return int(value) if self.whole else float(value) + 0.0  # + 0.0 turns -0.0 into 0.0
+        raise SettingsError(f"The setting {self.name} must be {self.range}, not {value!r:.40}.")
+
+
+KNOBS: Mapping[str, Knob] = {
+    knob.name: knob
+    for knob in (
+        Knob(
+            "temperature",
+            0.01,
+            5.0,
+            1.0,
+            "divides the logits",
+            "below 1 surer, above 1 bolder, 0 always the most likely symbol",
+            or_zero=True,
+        ),
+        Knob("top_k", 0, MAX_VOCAB, 0, "symbols", "keeps the k most likely symbols, 0 is off", whole=True),
+        Knob(
+            "top_p",
+            0.0,
+            1.0,
+            1.0,
+            "share of probability",
+            "keeps the fewest symbols that reach this share together; 0 keeps the best one, 1 is off",
+        ),
+        Knob(
+            "min_p",
+            0.0,
+            1.0,
+            0.0,
+            "share of the best symbol's probability",
+            "drops symbols less likely than this share of the best one's, 0 is off",
+        ),
+        Knob(
+            "repetition",
+            0.0,
+            5.0,
+            0.0,
+            "logits",
+            f"breaks loops of {LOOP_ALLOWED} symbols and more, stronger the longer they run; 0 is off",
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class SamplerSettings:
+    """How the next symbol is chosen; `KNOBS` holds the range, unit and meaning of every field.
+
+    Raises:
+        SettingsError: a field is not a number or out of range.
+    """
+
+    temperature: float = 0.8
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    repetition: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, knob in KNOBS.items():
+            object.__setattr__(self, name, knob.checked(getattr(self, name)))
+
+    def replaced(self, changes: Mapping[str, object]) -> SamplerSettings:
+        """These settings with `changes`; all of them are taken or, when one is wrong, none.
+
+        Raises:
+            SettingsError: a field does not exist, is not a number, or is out of range.
+        """
+        if unknown := [name for name in changes if name not in KNOBS]:
+            raise SettingsError(
+                f"There is no sampler setting {str(unknown[0])[:40]!r}; there are {', '.join(KNOBS)}."
+            )
+        return replace(self, **dict[str, Any](changes))
+
+    def to_json(self) -> dict[str, float]:
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+
+NEUTRAL = SamplerSettings(temperature=1.0)
+"""The model's own distribution: every stage off."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What one stage that is switched on took away.
+
+    Attributes:
+        name: the setting it belongs to.
+        removed: number of symbols that can no longer be chosen.
+        mass: the probability those symbols had before the first cut, so that the masses of the cuts add up;
+            for `repetition`, the probability it moved away from the symbols that would go on with the loop.
+    """
+
+    name: str
+    removed: int
+    mass: float
+
+
+@dataclass(frozen=True, eq=False)
+class Distribution:
+    """The probabilities of the next symbol, before and after the sampler.
+
+    Attributes:
+        raw: (V,) softmax of the model's logits.
+        final: (V,) what is drawn from; sums to 1, exactly 0 for what was cut.
+        stages: what each active stage removed, in order. Temperature appears only at 0: otherwise it
+            removes nothing.
+    """
+
+    raw: NDArray[np.float64]
+    final: NDArray[np.float64]
+    stages: tuple[Stage, ...]
+
+    @cached_property
+    def order(self) -> NDArray[np.intp]:
+        """(V,) ids from the most to the least probable in `final`, ties to the lower id."""
+        return np.argsort(-self.final, kind="stable")
+
+    def rank(self, id: int) -> int:
+        """How many symbols the model itself found more likely than `id`, ties to the lower id."""
+        p = self.raw[id]
+        return int(np.count_nonzero(self.raw > p) + np.count_nonzero(self.raw[:id] == p))
+
+
+def distribution(
+    logits: ArrayLike, settings: SamplerSettings, history_ids: Sequence[int] = ()
+) -> Distribution:
+    """What the next symbol is drawn from.
+
+    Args:
+        logits: (V,) scores, finite or -inf (a symbol that cannot come), at least one finite.
+        settings: the knobs.
+        history_ids: the tokens of the text so far, which only the loop breaker looks at.
+
+    Raises:
+        CheckpointError: the scores are not finite, which only damaged weights produce.
+    """
+    x = np.asarray(logits, dtype=np.float64)
+    best = float(x.max())
+    if not math.isfinite(best):
+        raise CheckpointError(DAMAGED)
+    # Scores further apart than float64 reaches overflow to -inf, which is their right probability: 0.
+    with np.errstate(over="ignore"):
+        raw = _softmax(x - best)
+        stages: list[Stage] = []
+        before_cuts = raw
+        if settings.repetition:
+            x = x - loop_penalties(history_ids, len(x), settings.repetition)
+            best = float(x.max())
+            before_cuts = _softmax(x - best)
+            stages.append(Stage("repetition", 0, float(np.maximum(raw - before_cuts, 0.0).sum())))
+        x = x - best
+        if settings.top_k or settings.top_p < 1.0 or settings.min_p:
+            x = _cut(x, before_cuts, settings, stages)
+        if settings.temperature == 0.0:
+            winner = int(x.argmax())  # the first of equals, which is the lower id
+            candidates = int(np.count_nonzero(x > -np.inf))
+            left = float(before_cuts[x > -np.inf].sum() - before_cuts[winner])
+            stages.append(Stage("temperature", candidates - 1, max(left, 0.0)))
+            final = np.zeros_like(raw)
+            final[winner] = 1.0
+        elif settings.temperature == 1.0:
+            final = _softmax(x)
+        else:
+            final = _softmax(x / settings.temperature)
+    return Distribution(raw, final, tuple(stages))
+
+
+def draw(dist: Distribution, u: float) -> int:
+    """The symbol that the die `u` in [0, 1) lands on (inverse CDF), laid out from the most probable down.
+
+    Sorted, so that a low die stays a likely symbol and a high one an unlikely one whatever the knobs do.
+    """
+    cumulative = dist.final[dist.order].cumsum()
+    place = int(cumulative.searchsorted(u * cumulative[-1], side="right"))
+    if place == len(cumulative):
+        # Rounding carried the die to the very end, which belongs to the least likely symbol that can come.
+        place = int(np.count_nonzero(dist.final)) - 1
+    return int(dist.order[place])
+
+
+def loop_penalties(history_ids: Sequence[int], vocab_size: int, strength: float) -> NDArray[np.float64]:
+    """(vocab_size,) logits to subtract so that loops end: positive for what prolongs a repetition, else 0.
+
+    If the last n >= 12 symbols stand earlier in the last 1,024, the symbol that followed them there loses
+    strength x 1.1^(n - 12), with the longest such n, at most 50. This is DRY ("don't repeat yourself", by
+    p-e-w in text-generation-webui, pull request 5677) at the scale of characters: its own defaults, allowed
+    length 2 and base 1.75, count word pieces and would forbid spelling a word twice.
+    """
+    penalties = np.zeros(vocab_size)
+    history = np.asarray(history_ids[-LOOP_RANGE:], dtype=np.int64)
+    size = len(history)
+    # Indices behind an earlier occurrence of the last n symbols, narrowed as n grows.
+    behind = np.arange(1, size)
+    for n in range(1, LOOP_LONGEST + 1):
+        behind = behind[behind >= n]
+        if not behind.size:
+            break
+        behind = behind[history[behind - n] == history[size - n]]
+        if n >= LOOP_ALLOWED:
+            penalties[history[behind]] = strength * LOOP_BASE ** (n - LOOP_ALLOWED)
+    return penalties
+
+
+def _softmax(shifted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Softmax of scores whose maximum is 0, so the sum is at least 1 and nothing divides by zero."""
+    weights = np.exp(shifted)
+    total: NDArray[np.float64] = weights / weights.sum()
+    return total
+
+
+def _cut(
+    x: NDArray[np.float64], p: NDArray[np.float64], settings: SamplerSettings, stages: list[Stage]
+) -> NDArray[np.float64]:
+    """`x` with -inf for what the cuts remove; each keeps a prefix of the sorted symbols, so a count does."""
+    order = np.argsort(-x, kind="stable")
+    cumulative = p[order].cumsum()
+    kept = int(np.count_nonzero(x > -np.inf))
+
+    def keep(name: str, count: int) -> None:
+        nonlocal kept
+        count = min(count, kept)
+        mass = float(cumulative[kept - 1] - cumulative[count - 1])
+        stages.append(Stage(name, kept - count, mass))
+        kept = count
+
+    if settings.top_k:
+        keep("top_k", settings.top_k)
+    if settings.top_p < 1.0:
+        # Of what top-k left; the symbol that crosses the threshold stays.
+        keep("top_p", int(cumulative[:kept].searchsorted(settings.top_p * cumulative[kept - 1])) + 1)
+    if settings.min_p:
+        keep("min_p", int(np.count_nonzero(np.exp(x[order[:kept]]) >= settings.min_p)))
+    left = np.full_like(x, -np.inf)
+    left[order[:kept]] = x[order[:kept]]
+    return left

@@ -1,0 +1,171 @@
+"""From "three minutes on this machine" to a recipe: how large a model, how large a batch, which rates.
+
+The machine is measured, not guessed: a small model trains for about two seconds in each sensible setting of dtype and threads,
+and the fastest wins. What that speed buys in the given time decides the size, by a table of what ended lowest in
+measurements of our own (see `docs/recipe.md`). Everything a person sets explicitly stays as set.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+import models
+from engine.device import Machine, bfloat16_is_native, probe, use
+from engine.errors import ResourceError, UsageError
+from engine.optim import Optimizer
+from engine.recipe import Recipe
+from models.config import SIZES, ModelConfig
+
+# (floating-point operations of training that the time buys, size, windows a step): the row with the largest budget that is paid for.
+LADDER: tuple[tuple[float, str, int], ...] = (
+    (0.0, "0.1m", 16),
+    (3e11, "0.3m", 16),
+    (1.5e12, "0.8m", 24),
+    (1.2e13, "1.8m", 16),
+    (8e13, "4m", 32),
+    (6e14, "10m", 32),
+    (6e15, "30m", 64),
+)
+STEPS_SIZE = "0.8m"
+
+# What a training step costs: two operations a weight forward, twice that backward.
+OPERATIONS_PER_WEIGHT = 6
+
+
+def settle(
+    values: Mapping[str, Any], size: str, corpus_tokens: int, vocab_size: int, seconds: float | None
+) -> tuple[Recipe, Machine]:
+    """Resolves what was asked into a recipe and the machine setting that trains it.
+
+    Args:
+        values: recipe fields set explicitly.
+        size: a name of `SIZES`, or "auto".
+        corpus_tokens: tokens of the training split.
+        seconds: of training time, or None when `values` has the steps.
+
+    Raises:
+        UsageError: values that do not fit together.
+        ResourceError: the model would not fit into memory.
+    """
+    if size != "auto" and size not in SIZES:
+        raise UsageError(f"There is no size {size!r}; choose auto or one of {', '.join(SIZES)}.")
+    arch = values.get("arch", "modern")
+    machine = probe(values.get("dtype", "auto"), values.get("threads", 0))
+    operations_per_second = 0.0
+    if seconds is not None and arch != "ngram":
+        machine, operations_per_second = measure(machine, arch, vocab_size, values)
+    batch = 24
+    if size == "auto":
+        size = STEPS_SIZE
+        if seconds is not None:
+            bought = seconds * operations_per_second
+            _, size, batch = [row for row in LADDER if row[0] <= bought][-1]
+    shape = SIZES[size]
+    fields: dict[str, Any] = {
+        "n_layer": shape.n_layer,
+        "n_head": shape.n_head,
+        "n_embd": shape.n_embd,
+        "block_size": min(shape.block_size, max(2, corpus_tokens - 1)),
+        "batch_size": batch,
+        "optimizer": "adamw" if arch == "classic" else "muon",
+    }
+    if arch == "classic":
+        # The classic recipe keeps to AdamW with its customary rate and warm-up.
+        fields |= {"lr": 1e-3, "beta2": 0.99, "warmup_steps": 100, "decay": "cosine"}
+    fields |= values
+    recipe = Recipe(**fields)
+    if arch == "ngram":
+        recipe = replace(recipe, steps=1)
+    elif seconds is not None and "steps" not in values:
+        weights = count_weights(recipe.model_config(vocab_size))
+        per_step = OPERATIONS_PER_WEIGHT * weights * recipe.tokens_per_step
+        recipe = replace(recipe, steps=max(1, int(seconds * operations_per_second / per_step)))
+    if "dropout" not in values:
+        epochs = recipe.steps * recipe.tokens_per_step / max(1, corpus_tokens)
+        recipe = replace(recipe, dropout=0.2 if epochs > 20 else 0.1 if epochs > 8 else 0.0)
+    return recipe, replace(machine, threads=recipe.threads or machine.threads)
+
+
+def measure(machine: Machine, arch: str, vocab_size: int, values: Mapping[str, Any]) -> tuple[Machine, float]:
+    """Trains a small model in each setting that is left open; the fastest one, and its floating-point operations a second."""
+    dtypes = [machine.dtype]
+    if values.get("dtype", "auto") == "auto" and bfloat16_is_native(machine.device):
+        dtypes = ["bfloat16", "float32"]
+    threads = [machine.threads]
+    if not values.get("threads") and machine.device == "cpu" and machine.threads > 1:
+        threads = [machine.threads, 1]
+    tried = [replace(machine, dtype=d, threads=t) for t in threads for d in dtypes]
+    speeds = {setting: _training_speed(setting, arch, vocab_size, 2.0 / len(tried)) for setting in tried}
+    best = max(speeds, key=lambda setting: speeds[setting])
+    return best, speeds[best]
+
+
+def _training_speed(setting: Machine, arch: str, vocab_size: int, seconds: float) -> float:
+    """Floating-point operations a second that training the 0.8m size reaches, by its fastest step."""
+    device = use(setting)
+    config = models.sized("0.8m", arch, vocab_size)
+    with torch.random.fork_rng(devices=[]):
+        model = models.build(config).to(device)
+    model.compute_dtype = setting.compute_dtype
+    optimizer = Optimizer(
+        model, muon=arch != "classic", lr=0.0, muon_lr=0.0, weight_decay=0.0, muon_weight_decay=0.0,
+        betas=(0.9, 0.95), momentum=0.95, dtype=setting.compute_dtype or torch.float32,
+    )  # fmt: skip
+    ids = torch.zeros(24, config.block_size + 1, dtype=torch.long, device=device)
+    best, end, done = float("inf"), time.perf_counter() + seconds, 0
+    while done < 2 or time.perf_counter() < end:
+        began = time.perf_counter()
+        loss = F.cross_entropy(model(ids[:, :-1]).flatten(0, 1), ids[:, 1:].flatten())
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step(1.0)
+        loss.item()  # waits for an accelerator
+        done += 1
+        if done > 1:
+            best = min(best, time.perf_counter() - began)
+    return OPERATIONS_PER_WEIGHT * model.num_params() * ids[:, 1:].numel() / best
+
+
+def count_weights(config: ModelConfig) -> int:
+    """Trained values of a model, without allocating it."""
+    with torch.device("meta"):
+        return models.build(config).num_params()
+
+
+def memory_estimate(recipe: Recipe, vocab_size: int) -> int:
+    """Bytes that training takes at its peak: weights, gradient, optimizer, and the activations of one micro-batch."""
+    if recipe.arch == "ngram":
+        return 0
+    weights = count_weights(recipe.model_config(vocab_size))
+    tokens = (recipe.micro_batch or recipe.batch_size) * recipe.block_size
+    width = 4 if recipe.dtype != "bfloat16" else 2
+    # Per layer and token: about 24 vectors of the stream's width kept for the backward pass; then the logits, thrice.
+    activations = tokens * (24 * recipe.n_embd * recipe.n_layer * width + 3 * 4 * vocab_size)
+    return 16 * weights + activations
+
+
+def check_memory(recipe: Recipe, vocab_size: int, available: int | None) -> None:
+    """Raises ResourceError when training would take more than 80 % of the memory that is available (bytes; None: unknown)."""
+    need = memory_estimate(recipe, vocab_size)
+    if available is not None and need > 0.8 * available:
+        raise ResourceError(
+            f"Training this model would take about {need / 1e9:.1f} GB of memory and {available / 1e9:.1f} GB are free; "
+            "choose a smaller --size, batch_size or micro_batch, or pass --force."
+        )
+
+
+def available_memory() -> int | None:
+    """Bytes this process could still take, or None where the system does not tell."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:  # noqa: PTH123
+            for line in lines:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
+    return None

@@ -1,0 +1,212 @@
+"""The trainer process: holds a run's lock, writes its folder, and lets the training loop do the work in between.
+
+`python -m engine train RUN_DIR` and `tinygpt train` are this same function, once in the background and once in the foreground.
+It writes the run folder and nothing else.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import torch
+
+from engine import events
+from engine.budget import Budget
+from engine.checkpoint import clean_leftovers, prune, save_checkpoint
+from engine.control import ControlReader
+from engine.counting import count
+from engine.errors import ResourceError, TinygptError
+from engine.event_log import EventLog, recorded_controls
+from engine.events import Event
+from engine.preparing import Prepared, manifest_state, prepare
+from engine.runs import RunFolder, Status
+from engine.training import Surroundings, Training
+
+STATUS_SECONDS = 0.5
+
+Say = Callable[[Event], None]
+
+
+def train(
+    folder: RunFolder,
+    say: Say = lambda event: None,
+    *,
+    corpora_dir: Path | None = None,
+    total_steps: int | None = None,
+    force: bool = False,
+    began: float | None = None,
+) -> int:
+    """Trains the run in `folder` until it is done, stopped or failed; goes on from its newest good checkpoint if it has one.
+
+    Args:
+        say: hears every event after it was written.
+        corpora_dir: where texts are kept; beside the folder of all runs if not given.
+        total_steps: for a resume, the new total of steps.
+        force: go on although memory looks too small.
+        began: when the time budget started to run, by `time.monotonic`; now, if not given.
+
+    Returns:
+        The exit code: 0, or 128 + the signal that ended it.
+
+    Raises:
+        TinygptError: what went wrong, for a person; the run folder says so too.
+    """
+    with folder.acquire(), Signals() as signals:
+        began = time.monotonic() if began is None else began
+        desk = _Desk(folder, say)
+        try:
+            desk.status("preparing", force=True)
+            clean_leftovers(folder)
+            corpora_dir = corpora_dir or folder.path.parent.parent / "corpora"
+            prepared = prepare(
+                folder, corpora_dir, spent=time.monotonic() - began, total_steps=total_steps, force=force
+            )
+            with EventLog.open(folder) as log:
+                desk.log = log
+                ending = _run(folder, prepared, desk, signals, began)
+            desk.status("stopped" if ending == "stopped" else "done", force=True)
+        except Exception as error:
+            explained = _explained(error)
+            desk.fail(explained)
+            raise explained from (None if explained is not error else error.__cause__)
+        return signals.exit_code
+
+
+def _run(folder: RunFolder, prepared: Prepared, desk: _Desk, signals: Signals, began: float) -> str:
+    """The loop between preparing and the end; returns the reason of `Done`."""
+    job, state = prepared.job, prepared.state
+    seen = recorded_controls(folder)
+    reader = ControlReader(folder, (control.id for control in seen))
+    obeyed = {control.id for control in state.controls}
+    replay = [c for c in seen if c.do in ("lr", "extend") and c.step >= state.step and c.id not in obeyed]
+    budget = None
+    if job.recipe.time is not None and state.timed:
+        budget = Budget(job.recipe.time, time.monotonic() - began + prepared.wall_seconds)
+
+    def save() -> str:
+        wall = time.monotonic() - began - (budget.excused if budget else 0.0) + prepared.wall_seconds
+        weights = dict(job.model.state_dict())
+        training = {} if job.recipe.arch == "ngram" else job.optimizer.state()
+        if job.recipe.dtype == "float64":  # model.safetensors holds float32
+            training |= {f"weights.{name}": tensor for name, tensor in weights.items()}
+        path = save_checkpoint(folder, state.step, weights, training, manifest_state(job, state, wall))
+        prune(folder)
+        return str(path.relative_to(folder.path))
+
+    around = Surroundings(
+        save=save,
+        requests=reader.poll,
+        replay=replay,
+        ending=lambda: "stopped" if signals.received else None,
+        budget=budget,
+        beat=lambda name: desk.status(name, state.step, state.horizon, state.best_val_loss),
+    )
+    steps = (
+        count(job, state, around, prepared)
+        if job.recipe.arch == "ngram"
+        else Training(job, state, around).run()
+    )
+    # Thousands of small objects made so far will live as long as the process: the collector need not look at them again.
+    gc.collect()
+    gc.freeze()
+    reason = ""
+    for event in steps:
+        desk.write(event)
+        if isinstance(event, events.Start):
+            for warning in prepared.warnings:
+                desk.write(events.Warn(state.step, warning))
+        if isinstance(event, events.Done):
+            reason = event.reason
+    return reason
+
+
+class _Desk:
+    """Where the trainer writes: events file, status, and whoever listens."""
+
+    def __init__(self, folder: RunFolder, say: Say) -> None:
+        self.folder, self.log, self._say = folder, None, say
+        self._last = -1.0
+        self._step, self._horizon, self._val_loss = 0, 0, None
+
+    log: EventLog | None
+    _val_loss: float | None
+
+    def write(self, event: Event) -> None:
+        if self.log:
+            self.log.append(
+                event, durable=isinstance(event, events.Control | events.Saved | events.Done | events.Failed)
+            )
+        self._say(event)
+
+    def status(
+        self, state: str, step: int | None = None, horizon: int | None = None, val_loss: float | None = None,
+        *, message: str = "", force: bool = False,
+    ) -> None:  # fmt: skip
+        """Replaces the status file, at most twice a second unless forced."""
+        self._step = self._step if step is None else step
+        self._horizon = self._horizon if horizon is None else horizon
+        self._val_loss = self._val_loss if val_loss is None else val_loss
+        now = time.monotonic()
+        if force or now - self._last >= STATUS_SECONDS:
+            self._last = now
+            self.folder.write_status(
+                Status(os.getpid(), state, self._step, time.time(), self._horizon, message, self._val_loss)
+            )
+
+    def fail(self, error: BaseException) -> None:
+        """Says in the folder that the run failed and why; a full disk must not hide the first reason."""
+        code = error.exit_code if isinstance(error, TinygptError) else 1
+        failed = events.Failed(str(error), code, self._step)
+        try:
+            with EventLog.open(self.folder) as self.log:
+                self.write(failed)
+            self.status("failed", message=str(error), force=True)
+        except (TinygptError, OSError):
+            self._say(failed)
+
+
+def _explained(error: Exception) -> Exception:
+    """Running out of memory as the error it is to a person; anything else as it came."""
+    out_of_memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    if out_of_memory or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error)):
+        return ResourceError(
+            "The machine ran out of memory; choose a smaller --size, batch_size or micro_batch."
+        )
+    return error
+
+
+class Signals:
+    """SIGINT, SIGTERM and SIGHUP ask once; a second one leaves at once. Outside the main thread there is nothing to catch."""
+
+    NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._before: dict[int, object] = {}
+
+    @property
+    def exit_code(self) -> int:
+        return 128 + self.received if self.received else 0
+
+    def __enter__(self) -> Signals:
+        if threading.current_thread() is threading.main_thread():
+            for number in self.NUMBERS:
+                if signal.getsignal(number) is not signal.SIG_IGN:  # nohup's wish is respected
+                    self._before[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self.received is not None:
+            os._exit(128 + number)
+        self.received = number

@@ -1,0 +1,1 @@
+"""The `tinygpt` command: thin commands over the engine, each imported only when it is called."""
