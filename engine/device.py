@@ -9,10 +9,15 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
+
+if TYPE_CHECKING:
+    from models.interface import LanguageModel
 
 # More threads than this only wait for each other at the sizes we train.
 MAX_THREADS = 8
@@ -86,3 +91,23 @@ def describe() -> dict[str, str]:
         "training threads": str(machine.threads),
         "c++ compiler": "found" if compiler else "none",
     }
+
+
+# Below this many parameters, the threads of a matrix-vector product wait for each other longer than they compute.
+SMALL_PARAMS = 5_000_000
+
+
+def use_for_playing(model: torch.nn.Module) -> None:
+    """Sets the threads up for writing one character at a time with `model`."""
+    params = sum(p.numel() for p in model.parameters())
+    torch.set_num_threads(1 if params < SMALL_PARAMS else min(MAX_THREADS, available_cores()))
+
+
+def use_as_trained(model: LanguageModel, run_info: Mapping[str, Any]) -> None:
+    """Computes with the dtype the run trained with where this machine multiplies it natively, and with all threads.
+
+    So that measuring again gives the number that training gave.
+    """
+    torch.set_num_threads(min(MAX_THREADS, available_cores()))
+    if run_info.get("dtype") == "bfloat16" and bfloat16_is_native("cpu"):
+        model.compute_dtype = torch.bfloat16

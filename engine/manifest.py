@@ -87,8 +87,12 @@ def build(step: int, state: dict[str, Any], files: Mapping[str, bytes]) -> bytes
         {"name": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         for name, data in files.items()
     ]
-    manifest = {"version": VERSION, "step": step, "state": state, "files": entries}
-    return dump_json(manifest, indent=2) + b"\n"
+    return seal({"version": VERSION, "step": step, "state": state, "files": entries})
+
+
+def seal(fields: dict[str, Any]) -> bytes:
+    """The bytes of a manifest with its own sha256 in it: the state has no other guard against a flipped bit."""
+    return dump_json({**fields, "sha256": _seal_of(fields)}, indent=2)
 
 
 def read(path: Path) -> Checkpoint:
@@ -104,6 +108,8 @@ def read(path: Path) -> Checkpoint:
     version = data.get("version")
     if isinstance(version, int) and version > VERSION:
         raise CheckpointError(f"{manifest} is of version {version}, from a newer tinygpt: upgrade this one.")
+    if data.pop("sha256", None) != _seal_of(data):
+        raise CheckpointError(f"{manifest} is damaged: its sha256 is not that of its contents.")
     checkpoint = _parse(path, data)
     if checkpoint is None:
         raise CheckpointError(f"{manifest} is damaged: it does not describe this checkpoint.")
@@ -130,6 +136,11 @@ def read_file(checkpoint: Checkpoint, name: str) -> bytes:
     data = read_bytes(checkpoint.path / name, entry.size)
     _check_hash(checkpoint.path / name, entry, hashlib.sha256(data).hexdigest())
     return data
+
+
+def _seal_of(fields: dict[str, Any]) -> str:
+    # Over the compact form, so that it does not depend on how the file is laid out.
+    return hashlib.sha256(dump_json(fields)).hexdigest()
 
 
 def _parse(path: Path, data: dict[str, Any]) -> Checkpoint | None:

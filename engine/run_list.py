@@ -87,9 +87,10 @@ def resolve_run(runs_dir: Path, name_or_path: str | None) -> RunFolder:
     names = [path.name for path in _folders(runs_dir)]
     if name_or_path in names:
         path = runs_dir / name_or_path
+        _refuse_link(path)
     else:
         path = Path(name_or_path)
-        if not name_or_path or "\0" in name_or_path or not path.is_dir():
+        if not name_or_path or not _is_folder(path):
             raise CheckpointError(_unknown(name_or_path, names, runs_dir))
     folder = RunFolder(path.resolve() if path.name in ("", "..") else path)
     if not (folder.request.is_file() or folder.run.is_file()):
@@ -127,6 +128,18 @@ def _folders(runs_dir: Path) -> list[Path]:
         raise CheckpointError(f"{runs_dir} cannot be read: {why(error)}.") from error
 
 
+def _refuse_link(path: Path) -> None:
+    if path.is_symlink():
+        raise CheckpointError(f"{path} is a symbolic link: open the run by the path it points to.")
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that no filesystem takes
+        return False
+
+
 def _summary(path: Path) -> RunSummary:
     folder = RunFolder(path)
     reasons: list[str] = []
@@ -134,8 +147,7 @@ def _summary(path: Path) -> RunSummary:
     status: Status | None = None
     state = "damaged"
     try:
-        if path.is_symlink():
-            raise CheckpointError(f"{path} is a symbolic link: open it by the path it points to.")
+        _refuse_link(path)
         if not os.path.lexists(folder.request) and not os.path.lexists(folder.run):
             raise CheckpointError(f"{path} has neither request.json nor run.json.")
         status = folder.read_status()

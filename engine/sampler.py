@@ -213,9 +213,9 @@ def distribution(
             best = float(x.max())
             before_cuts = _softmax(x - best)
             stages.append(Stage("repetition", 0, float(np.maximum(raw - before_cuts, 0.0).sum())))
-        x = x - best
         if settings.top_k or settings.top_p < 1.0 or settings.min_p:
             x = _cut(x, before_cuts, settings, stages)
+        x = x - best
         if settings.temperature == 0.0:
             winner = int(x.argmax())  # the first of equals, which is the lower id
             candidates = int(np.count_nonzero(x > -np.inf))
@@ -294,7 +294,7 @@ def _cut(
         # Of what top-k left; the symbol that crosses the threshold stays.
         keep("top_p", int(cumulative[:kept].searchsorted(settings.top_p * cumulative[kept - 1])) + 1)
     if settings.min_p:
-        keep("min_p", int(np.count_nonzero(np.exp(x[order[:kept]]) >= settings.min_p)))
+        keep("min_p", int(np.count_nonzero(np.exp(x[order[:kept]] - x[order[0]]) >= settings.min_p)))
     left = np.full_like(x, -np.inf)
     left[order[:kept]] = x[order[:kept]]
     return left

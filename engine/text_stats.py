@@ -45,16 +45,22 @@ class TextStats:
 def text_stats(text: str) -> TextStats:
     """Count a text of any length, the empty one too."""
     counts = np.zeros(0x110000, dtype=np.int64)  # one for each code point
+    lines, longest, start = 0, 0, 0  # `start` is where the current line began
     for at in range(0, len(text), _CHUNK):
         codes = np.frombuffer(text[at : at + _CHUNK].encode("utf-32-le", "surrogatepass"), dtype="<u4")
         counts += np.bincount(codes, minlength=len(counts))
+        ends = at + np.flatnonzero(codes == ord("\n"))
+        if len(ends):
+            lines, longest = lines + len(ends), max(longest, int(np.diff(ends, prepend=start - 1).max()) - 1)
+            start = int(ends[-1]) + 1
+    if start < len(text):
+        lines, longest = lines + 1, max(longest, len(text) - start)
     present = np.flatnonzero(counts)
     occurring = counts[present]
     share = occurring / max(1, len(text))
     order = np.argsort(-occurring, kind="stable")[:_SHOWN]
     # UTF-8 takes a byte for each code point, and one more from each of these on.
     utf8_bytes = sum(int(counts[first:].sum()) for first in (0, 0x80, 0x800, 0x10000))
-    lines, longest = _lines(text)
     return TextStats(
         bytes=utf8_bytes,
         characters=len(text),
@@ -65,12 +71,3 @@ def text_stats(text: str) -> TextStats:
         most_frequent=tuple((chr(present[i]), int(occurring[i])) for i in order),
         entropy_bits=abs(float(-(share * np.log2(share)).sum())),
     )
-
-
-def _lines(text: str) -> tuple[int, int]:
-    count, longest, start = 0, 0, 0
-    while (end := text.find("\n", start)) >= 0:
-        count, longest, start = count + 1, max(longest, end - start), end + 1
-    if start < len(text):
-        count, longest = count + 1, max(longest, len(text) - start)
-    return count, longest

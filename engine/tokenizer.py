@@ -140,9 +140,8 @@ class CharTokenizer:
     def train(cls, text: str) -> CharTokenizer:
         """All characters of `text`. Raises CorpusError when there are none or more than `MAX_SYMBOLS`."""
         points = distinct_code_points(text)
-        points = points[
-            (points < 0xD800) | (points > 0xDFFF)
-        ]  # half a character is not a symbol anyone can type
+        # Lone surrogates are halves of characters: nobody can type or show them.
+        points = points[(points < 0xD800) | (points > 0xDFFF)]
         if not points.size:
             raise CorpusError("The corpus holds no characters; give a file with some text in it.")
         if points.size > MAX_SYMBOLS:
@@ -221,8 +220,8 @@ class ByteTokenizer:
 def relative(char: str, known: Container[str]) -> str:
     """The closest text to `char` written only with `known` characters, "" when it has no relative among them.
 
-    Tried in this order: the other case; for quotes, dashes and the like their family, plainest first; the
-    accent removed; the compatibility form; then relatives of those (É becomes e where only e is known). One
+    Tried in this order: the compatibility form (ﬁ: fi), the other case, the family of quotes, dashes and the
+    like, plainest first, the accent removed; then relatives of those (É becomes e where only e is known). One
     character may become several: … becomes three dots.
     """
     forms = list(_forms(char))
@@ -289,9 +288,7 @@ class BytesDecoder:
         return self._utf8.decode(self._bytes_of(id))
 
     def flush(self) -> str:
-        rest = self._utf8.decode(b"", final=True)
-        self._utf8.reset()
-        return rest
+        return self._utf8.decode(b"", final=True)
 
 
 class _Whole:
@@ -314,12 +311,12 @@ _PLAIN |= {"…": "...", "Æ": "AE", "æ": "ae", "Œ": "OE", "œ": "oe", "Þ": "
 
 def _forms(char: str) -> Iterator[str]:
     """Other writings of `char`, closest first, never empty."""
-    candidates = [c for c in (char.lower(), char.upper(), char.swapcase()) if len(c) == 1]
+    candidates = [unicodedata.normalize("NFKC", char)]
+    candidates.extend(c for c in (char.lower(), char.upper()) if len(c) == 1)
     candidates.extend(_FAMILY.get(char, ""))
     candidates.append(_PLAIN.get(char, ""))
     decomposed = unicodedata.normalize("NFKD", char)
     candidates.append("".join(c for c in decomposed if not unicodedata.category(c).startswith("M")))
-    candidates.append(unicodedata.normalize("NFKC", char))
     return (c for c in candidates if c and c != char)
 
 

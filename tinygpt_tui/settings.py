@@ -284,7 +284,9 @@ def shown(value: object) -> str:
         return f"'{value if len(value) <= 60 else value[:60] + '…'}'"
     if isinstance(value, (int, float)):
         # Python refuses to write out a whole number of thousands of digits.
-        return f"{value}" if abs(value) < 1e40 or isinstance(value, float) else "a number of more than 40 digits"
+        return (
+            f"{value}" if abs(value) < 1e40 or isinstance(value, float) else "a number of more than 40 digits"
+        )
     if isinstance(value, (Mapping, list)):
         return "a table" if isinstance(value, Mapping) else "a list"
     return f"{value}"[:60]

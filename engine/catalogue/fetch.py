@@ -53,7 +53,7 @@ def fetch(
         return found
     data = _download(entry, progress or _silent, opener or https_opener())
     target = _by_hand(entry, cache_dir)
-    if target.exists() or target.is_symlink():  # somebody's file, but not this text: it stays
+    if target.exists():  # somebody's file, but not this text: it stays
         target = _beside(entry, cache_dir)
     try:
         make_private_dir(target.parent)

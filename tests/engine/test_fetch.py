@@ -11,6 +11,7 @@ import os
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
 
 
 class Server:
-    """A server on this machine that gives each path the answer a test has put there, and counts its visitors."""
+    """A server on this machine that gives each path the answer a test has put there, and notes who asks."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Answer] = {}
@@ -35,10 +36,8 @@ class Server:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 server.asked.append(self.path)
-                try:
+                with suppress(BrokenPipeError, ConnectionResetError):  # the client has heard enough
                     server.answers[self.path](self)
-                except (BrokenPipeError, ConnectionResetError):
-                    pass  # the client has heard enough
 
             def log_message(self, *args: Any) -> None:
                 pass

@@ -96,7 +96,9 @@ def test_code_points_from_all_planes_can_be_encoded_by_an_english_vocabulary() -
         ("ﬁ", "fi", "fi"),
         ("ﬁ", "FI", "FI"),
         ("ﬁ", "f", ""),
-        ("Ｋ", "K", "K"),
+        ("Ｋ", "kK", "K"),
+        ("\u212b", "AaåÅ", "Å"),
+        ("ǆ", "dzž", "dž"),
         ("²", "2", "2"),
         ("½", "12/", "1/2"),
         ("…", ".", "..."),
@@ -161,11 +163,12 @@ def test_texts_longer_than_one_piece_are_encoded_and_counted_whole() -> None:
 
 def test_bpe_pieces_are_cut_where_no_token_reaches_across(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "one two\nthree  four\n\n  five\n six's\n\n\nseven\t\n8 9\n— “ten”\n" * 9
-    whole = BPE.encode(text).ids.tolist()
+    tokenizer = train_tokenizer("bpe", text, 400)
+    whole = tokenizer.encode(text).ids.tolist()
     monkeypatch.setattr(bpe, "PIECE", 5)
     assert len(list(bpe._pieces(text))) > 20
     assert "".join(bpe._pieces(text)) == text
-    assert BPE.encode(text).ids.tolist() == whole
+    assert tokenizer.encode(text).ids.tolist() == whole
 
 
 @pytest.mark.parametrize("tokenizer", ALL, ids=lambda t: t.kind)
@@ -278,7 +281,7 @@ VOCAB = json.loads(str(BPE.to_json()["tokenizer"]))["model"]["vocab"]
         "[]",
         "{}",
         "[" * 100_000,
-        " " * 20_000_001,
+        broken_bpe() + " " * 20_000_000,
         broken_bpe(model=None),
         broken_bpe(model__type="Unigram"),
         broken_bpe(model__vocab={}),
@@ -292,6 +295,7 @@ VOCAB = json.loads(str(BPE.to_json()["tokenizer"]))["model"]["vocab"]
         broken_bpe(
             model__vocab={k: v for k, v in VOCAB.items() if v != len(VOCAB) - 1} | {"zq": len(VOCAB) - 1}
         ),
+        broken_bpe(model__vocab={"aa" if k == "a" else k: v for k, v in VOCAB.items()}, model__merges=[]),
         broken_bpe(model__merges=None),
         broken_bpe(model__merges=[["a"]]),
         broken_bpe(model__merges=[["a", 1]]),
@@ -305,6 +309,7 @@ VOCAB = json.loads(str(BPE.to_json()["tokenizer"]))["model"]["vocab"]
         broken_bpe(added_tokens=[{"id": 0, "content": "x"}]),
         broken_bpe(pre_tokenizer=None),
         broken_bpe(pre_tokenizer__add_prefix_space=True),
+        broken_bpe(pre_tokenizer__use_regex=False),
         broken_bpe(pre_tokenizer={"type": "Split", "pattern": {"Regex": "(a+)+$"}}),
     ],
     ids=lambda text: f"{len(text)}-characters",
@@ -333,6 +338,8 @@ def test_what_cannot_be_trained_is_refused() -> None:
     for kind in ("chars", "bpe"):
         with pytest.raises(CorpusError, match="no characters"):
             train_tokenizer(kind, "")
+    with pytest.raises(CorpusError, match="no characters"):
+        train_tokenizer("chars", "\ud800\udfff")
     with pytest.raises(CorpusError, match="65,001 different characters"):
         train_tokenizer("chars", "".join(map(chr, range(0x10000, 0x10000 + MAX_SYMBOLS + 1))))
 

@@ -114,6 +114,14 @@ def test_cached_equals_uncached(train: list[int], rows: int, parts: list[int], o
     torch.testing.assert_close(torch.cat(logits, dim=1), model(ids), rtol=0, atol=1e-6)
 
 
+def test_long_inputs_are_worked_on_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = torch.from_numpy(np.random.default_rng(5).integers(0, 5, (3, 16)))
+    model = counted(ids.ravel().tolist())
+    whole = model(ids)
+    monkeypatch.setattr(module, "_CHUNK", 7)
+    torch.testing.assert_close(model(ids), whole, rtol=0, atol=1e-6)
+
+
 def test_a_cache_set_back_forgets_and_a_full_one_refuses() -> None:
     model = counted([0, 1, 2, 3, 4, 0, 1, 2, 0, 1, 3], block_size=4)
     cache = model.new_cache()
@@ -174,7 +182,7 @@ def test_moving_or_casting_leaves_the_tables_alone() -> None:
     before = model(torch.tensor([[0, 1]]))
     moved = model.to("meta").double().half()
     assert torch.equal(moved(torch.tensor([[0, 1]])), before)
-    assert {b.dtype for b in model.buffers()} == {torch.int64, torch.int32}
+    assert {(b.device.type, b.dtype) for b in model.buffers()} == {("cpu", torch.int64), ("cpu", torch.int32)}
 
 
 GOOD = counted([0, 1, 0, 1, 2], order=2).state_dict()
@@ -204,7 +212,7 @@ GOOD = counted([0, 1, 0, 1, 2], order=2).state_dict()
 )
 def test_hostile_tables_are_refused(changes: dict[str, torch.Tensor | None]) -> None:
     tensors = {name: tensor for name, tensor in {**GOOD, **changes}.items() if tensor is not None}
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"table|must be a list"):
         NGram.from_tensors(config(order=2), tensors)
 
 

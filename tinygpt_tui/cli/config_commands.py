@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 app = new_app(
     help="Show and change settings.",
     examples="""
-    tinygpt config show                             # every setting in force
-    tinygpt config set train.time 5m                # train for five minutes from now on
-    tinygpt config unset train.time                 # back to the default
+    tinygpt config show  # every setting in force
+    tinygpt config set train.time 5m  # train for five minutes from now on
+    tinygpt config unset train.time  # back to the default
     TINYGPT_TRAIN_TIME=1m tinygpt config get train.time
     """,
 )
@@ -40,8 +40,8 @@ JSON = typer.Option(False, "--json", help="One JSON object per line.")
 @command(
     app,
     """
-    tinygpt config show                             # as it could stand in the settings file
-    tinygpt config show --origin                    # and where each value comes from
+    tinygpt config show  # as it could stand in the settings file
+    tinygpt config show --origin  # and where each value comes from
     tinygpt config show --json | jq .key
     """,
 )
@@ -71,7 +71,7 @@ def show(
     app,
     """
     tinygpt config get train.time
-    tinygpt config get ui.keys                      # your own keys, one a line
+    tinygpt config get ui.keys  # your own keys, one a line
     """,
     name="get",
 )
@@ -100,7 +100,7 @@ def get_value(key: str = KEY) -> None:
     """
     tinygpt config set train.time 5m
     tinygpt config set sample.temperature 0.7
-    tinygpt config set ui.keys.quit ctrl+x          # an action's name and its keys
+    tinygpt config set ui.keys.quit ctrl+x  # an action's name and its keys
     """,
     # So that a negative number reaches the check that explains the range, and is not taken for an option.
     context_settings={"ignore_unknown_options": True},

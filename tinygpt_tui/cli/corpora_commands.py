@@ -18,7 +18,7 @@ app = new_app(
     help="List, show and fetch texts to learn from.",
     examples="""
     tinygpt corpora list
-    tinygpt corpora show tales                      # statistics and the first lines
+    tinygpt corpora show tales  # statistics, the first lines
     tinygpt corpora show my-novel.txt
     tinygpt corpora fetch tiny-shakespeare
     """,
@@ -66,7 +66,7 @@ def list_corpora(as_json: bool = JSON) -> None:
     """
     tinygpt corpora show tales
     tinygpt corpora show letters.txt --encoding latin-1
-    cat *.md | tinygpt corpora show -               # standard input
+    cat *.md | tinygpt corpora show -  # standard input
     """,
 )
 def show(

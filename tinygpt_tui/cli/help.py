@@ -58,12 +58,15 @@ def command(app: typer.Typer, examples: str, **options: Any) -> Callable[[F], F]
 
 
 def write_examples(examples: str | None, formatter: Any) -> None:
-    """Writes the last part of a help page."""
+    """Writes the last part of a help page: a line for each example, with the remarks below each other."""
     if not examples:
         return
+    parts = (line.partition("  # ") for line in inspect.cleandoc(examples).splitlines())
+    lines = [(line.rstrip(), remark) for line, _, remark in parts]
+    width = max((len(line) for line, remark in lines if remark), default=0)
     with formatter.section("Examples"):
-        for line in inspect.cleandoc(examples).splitlines():
-            formatter.write(f"  {line}\n")
+        for line, remark in lines:
+            formatter.write(f"  {line:<{width}}  # {remark}\n" if remark else f"  {line}\n")
 
 
 def _spare_pydantic(command: TyperCommand | TyperGroup, ctx: Any) -> None:

@@ -14,7 +14,7 @@ app = new_app()
     """
     tinygpt paths
     tinygpt paths --json | jq -r .runs
-    TINYGPT_HOME=/srv/class tinygpt paths           # all of it under one folder
+    TINYGPT_HOME=/srv/class tinygpt paths  # all of it under one folder
     """,
 )
 def paths(as_json: bool = typer.Option(False, "--json", help="One JSON object.")) -> None:

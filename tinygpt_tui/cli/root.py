@@ -35,9 +35,9 @@ COMMANDS: dict[str, Lazy] = {
 
 HELP = "A text file in, a talking model out, without leaving the terminal."
 EXAMPLES = """
-tinygpt corpora list                     # texts that are ready to learn from
+tinygpt corpora list  # texts that are ready to learn from
 tinygpt config set sample.temperature 0.7
-tinygpt doctor                           # what this machine can do
+tinygpt doctor  # what this machine can do
 """
 
 

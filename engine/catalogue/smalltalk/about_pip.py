@@ -1,7 +1,7 @@
 """What people ask Pip about Pip: the name, the age, the home, the work, the likes.
 
 The answers never change their facts: Pip is a small model, lives in a terminal, likes blue, tea and owls.
-Leaves out what the user tells about himself: that is `remembering`.
+Leaves out what users tell about themselves: that is `remembering`.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ sport = sport is chess
 """)
 
 INTENTS: tuple[Intent, ...] = (
-    fixed("pip name", 10.0, _NAME_ASKS, _NAME_ANSWERS, to_pip=False),
+    fixed("pip name", 11.5, _NAME_ASKS, _NAME_ANSWERS, to_pip=False),
     fixed(
         "pip named why",
         0.6,
@@ -225,7 +225,6 @@ INTENTS: tuple[Intent, ...] = (
             "what are you doing [now|today]",
             "what are you up to",
             "are you busy",
-            "what did you do today",
         ),
         ("I am talking with you.", "Nothing much. I am talking with you."),
     ),
@@ -271,7 +270,6 @@ INTENTS: tuple[Intent, ...] = (
             "do you like {k} // if you like {k}",
             "do you like {k}",
             "[do you enjoy|do you love] {k}",
-            "what do you think of {k}",
         ),
         "Yes, I like {v}.",
         _LIKES,
@@ -280,7 +278,7 @@ INTENTS: tuple[Intent, ...] = (
     lookup(
         "dislikes",
         0.7,
-        ("do you like {k}", "do you like {k} // if you like {k}", "what do you think of {k}"),
+        ("do you like {k}", "do you like {k} // if you like {k}"),
         "Not much. I like {v} more.",
         _DISLIKES,
         fact=False,

@@ -1,4 +1,4 @@
-"""How the user feels and what he tells of his day, met with kindness and small advice.
+"""How users feel and what they tell of their day, met with kindness and small advice.
 
 Leaves out how Pip feels, which is little: see `about_pip`.
 """

@@ -155,7 +155,7 @@ INTENTS: tuple[Intent, ...] = (
         "really",
         0.7,
         (
-            "really",
+            "~[really|oh really]",
             "are you sure",
             "is that [true|right|so]",
             "~[I do not believe you|no way|that is not true]",
@@ -165,7 +165,7 @@ INTENTS: tuple[Intent, ...] = (
     fixed(
         "why",
         0.8,
-        ("why", "why is that", "why not", "but why", "how come", "how do you know[| that]"),
+        ("why", "why is that", "why not", "but why", "how come"),
         ("I do not know why. I am small.",),
     ),
     fixed(
@@ -174,7 +174,7 @@ INTENTS: tuple[Intent, ...] = (
         (
             "~[help|help me|I need help|I need some help|please help me|I am stuck|I am lost]",
             "can you help[| me]",
-            "I do not know what to [say|ask|do]",
+            ".I do not know what to [say|ask|do]",
             "what should I [say|ask]",
         ),
         ("Ask me my name, or a small sum.", "I will try. Ask me a small sum."),

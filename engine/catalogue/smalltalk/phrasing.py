@@ -172,7 +172,8 @@ def _question(dice: Dice, core: str, fact: bool, to_pip: bool) -> str:
     tail = ""
     if dice.chance(0.25):
         tail = _choose(dice, CHAT_TAILS + FACT_TAILS if fact else CHAT_TAILS, opener + core, to_pip)
-    return opener + core + tail + ("?" if dice.chance(0.72) else "")
+    asks = not opener.startswith(("I want", "I would"))
+    return opener + core + tail + (("?" if asks else ".") if dice.chance(0.72) else "")
 
 
 def _order(dice: Dice, core: str, to_pip: bool) -> str:

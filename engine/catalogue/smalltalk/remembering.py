@@ -142,7 +142,7 @@ def _what_i_said(dice: Dice, talk: Talk) -> Lines | None:
         ),
     )
     if not talk.exchanges:
-        return ((user, "You have not said anything yet."),)
+        return ((user, "You have not said anything yet."),) if dice.chance(0.4) else None
     last = talk.exchanges[-1]
     seen = len(last.user) * 2 + len(last.pip) + len(user) + 25
     if seen > REACH_CHARS or '"' in last.pip or len(last.user) > 32:
@@ -164,7 +164,7 @@ def _again(dice: Dice, talk: Talk) -> Lines | None:
         ),
     )
     if not talk.exchanges:
-        return ((user, "I have not said anything yet."),)
+        return ((user, "I have not said anything yet."),) if dice.chance(0.4) else None
     last = talk.exchanges[-1]
     if len(last.pip) * 2 + len(user) + 20 > REACH_CHARS or '"' in last.pip or len(last.pip) > 40:
         return None
@@ -181,6 +181,6 @@ INTENTS: tuple[Intent, ...] = (
     RECALL_NAME,
     TELL_FAVOURITE,
     RECALL_FAVOURITE,
-    Intent("what did i say", 1.8, _what_i_said),
-    Intent("say again", 1.2, _again),
+    Intent("what did i say", 3.0, _what_i_said),
+    Intent("say again", 1.6, _again),
 )

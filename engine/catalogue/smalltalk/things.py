@@ -203,7 +203,7 @@ INTENTS: tuple[Intent, ...] = (
         1.8,
         (
             "what [colour|color] is {k} // what [colour|color] {k} is",
-            "which [colour|color] [has|is] {k}",
+            "which [colour|color] is {k}",
             "what is the [colour|color] of {k}",
         ),
         "{v}",
@@ -299,7 +299,8 @@ INTENTS: tuple[Intent, ...] = (
         "tastes",
         0.9,
         (
-            "[how|what] does {k} taste[| like] // how {k} tastes",
+            "how does {k} taste // how {k} tastes",
+            "what does {k} taste like",
             "is {k} [sweet|sour|tasty]",
             "what is the taste of {k}",
         ),

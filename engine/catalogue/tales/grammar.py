@@ -12,7 +12,7 @@ import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import TypeVar
 
 from engine.catalogue.tales.words import ADJECTIVES, CREATURES, NAMES, SEASONS, WORDS
@@ -208,7 +208,7 @@ def _article(found: re.Match[str]) -> str:
     return found[1] + ("n " if vowel and not sounds_like_a_consonant else " ")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parse(source: str) -> Template:
     template, end = _parse_until(source, 0, "")
     assert end == len(source), "a template has a stray bracket"

@@ -10,15 +10,15 @@ def first_snow(t: Teller) -> str:
     t.in_season("winter")
     h, old = t.who("small", "beast", adjective="young", named=0.9), t.who("beast", "bird", adjective="old")
     return t.tell(
-        """{h.a} had been born in spring and [knew all about the world|thought that was how things were]: it was green. So
-        {morning} {h.he} looked out and [cried out|got a terrible fright]. "[The sky is coming off|Somebody has rubbed out
-        the meadow]!" ~{h.He} ran from door to door, [leaving small holes all the way|up to {h.his} chest in it]. "[Wake
-        up|Help]! It is all gone! The path is gone, and the pond is gone, and {field} is gone!" ~"[It is only snow|That is
-        called snow]," said {old.a}, and yawned. ~"[What is it for|Does it bite]?" ~"[It is for keeping the seeds warm|It is
-        for quiet, I think]. And for sliding." ~"[And where is the green|But where did the green go]?" ~"Underneath," said
-        {old}. "[It is asleep. You can dig and see|Look]." ~{H} dug, with [both paws|great care]. Far down there was one
-        blade of grass, [bent and cold and green|no longer than a whisker]. {H} looked at it, [and breathed on it|without a
-        word], and covered it up again. ~Then {h.he} went [very softly|on tiptoe] from door to door once more. "Ssh," {h.he}
+        """{h.a} had been born in spring and [knew all about the world|thought that was how things were]: it
+        was green. {Morning}, {h.he} looked out and [cried out|got a fright]. "[The sky is coming
+        off|Somebody has rubbed out the meadow]!" ~{h.He} ran from door to door, [leaving small holes all
+        the way|up to {h.his} chest in it]. "[Wake up|Help]! The path is gone, and the pond is gone!" ~"It
+        is only snow," said {old.a}. ~"[What is it for|Does it bite]?" ~"[It keeps the seeds warm|It is for
+        quiet, I think]. And for sliding." ~"[And where is the green|But where did the green go]?"
+        ~"Underneath," said {old}. "[It is asleep|You can dig and see]." ~{H} dug. Far down there was one
+        blade of grass, [bent and cold and green|no longer than a whisker]. {H} breathed on it, and covered
+        it up again. ~Then {h.he} went [very softly|on tiptoe] from door to door once more. "Ssh," {h.he}
         said to everybody. "[Not so loud|You can go on sleeping]. It is only [underneath|waiting]." """,
         h=h,
         old=old,
@@ -29,18 +29,16 @@ def forgotten_nuts(t: Teller) -> str:
     """A bad memory plants a wood."""
     h, f = t.who("beast", adjective="forgetful", named=0.9), t.who("beast", "bird")
     return t.tell(
-        """Every autumn {h.a} buried a great many [nuts|acorns], and every winter {h.he} [could not remember where|had no
-        idea where they were]. "[Under the big stone|It was near something brown]," {h.he} would say, and dig, and find [an
-        old bone|nothing but snow]. ~"[Tie a knot in your tail|Draw a map]," said {f.a}. {H} drew a map and [buried it, to be
-        on the safe side|could not find it again]. ~So {h} got through the cold months on [the kindness of the neighbours|what
-        {f} could spare]. "[You are hopeless|What would you do without me]," said {f}, [and filled {h.his} plate|not unkindly].
-        ~"[Next year I shall remember|I will pay it all back, if I think of it]," said {h}. ~Years went by. {H} grew old, [and
-        {h.his} whiskers turned white|and slow]. Then came [a hot dry summer|a terrible summer], when {wood} [burned from end
-        to end|was cut down for ships], and nobody knew where to go. ~"[There is a wood behind {hill}|Come over {hill}]," said
-        a [young jay|thrush]. "[It was not there when my mother was young|Nobody knows who planted it]." ~They went to look. There
-        were [oaks in crooked rows|hazels and oaks], hundreds of them, [in the strangest places|with no order at all]. {H}
-        [scratched {h.his} head|looked up into the leaves]. "[This looks familiar|I knew it was near something brown]," said
-        {h}. """,
+        """Every autumn {h.a} buried a great many [nuts|acorns], and every winter {h.he} [could not remember
+        where|had no idea where they were]. "[Under the big stone|It was near something brown]," {h.he}
+        would say, and find [an old bone|nothing but snow]. ~"Draw a map," said {f.a}. {H} drew a map and
+        buried it, to be on the safe side. ~"[You are hopeless|What would you do without me]," said {f},
+        [and filled {h.his} plate|not unkindly]. ~Years went by, and {h} grew old. Then came a terrible
+        summer, when {wood} [burned from end to end|was cut down for ships], and nobody knew where to go.
+        ~"There is a wood behind {hill}," said a [young jay|thrush]. "[It was not there when my mother was
+        young|Nobody knows who planted it]." ~There were [oaks in crooked rows|hazels and oaks], hundreds of
+        them, in the strangest places. {H} [scratched {h.his} head|looked up into the leaves]. "[This looks
+        familiar|I knew it was near something brown]," said {h}.""",
         h=h,
         f=f,
     )
@@ -50,18 +48,14 @@ def moon_in_the_pond(t: Teller) -> str:
     """Somebody guards the moon in the pond, and is thanked for the wrong thing."""
     h, f = t.who("beast", "small", adjective="serious", named=0.8), t.who("bird", "beast")
     return t.tell(
-        """{Night}, {h.a} saw the moon lying in the pond. "[It has fallen in|Somebody must have dropped it]," said {h}, [and
-        looked round for help|who did not look up much]. There was nobody. So {h} sat down to guard it, [in case somebody
-        trod on it|until the owner came]. ~{h.He} sat there every night. [When the {farm}s came to drink, {h.he} asked them to
-        drink at the edge|When leaves fell on it, {h.he} fished them off with a stick]. But the moon grew [thinner|smaller],
-        [and {h} was very worried|a little every night]. "[Somebody is taking pieces|It is the damp]," {h.he} thought, and
-        [stayed awake even harder|brought it a blanket]. One night it was gone. ~"I have lost the moon," said {h}, [with wet
-        eyes|and hung {h.his} head]. ~"[Nonsense|You]?" said {f.a}. "It will come back. [It always does|Give it a night or
-        two]." ~And two nights later there it lay, [as thin as an eyelash|a little silver crumb], and [it grew|each night it was
-        rounder]. {H} [did not leave it for a moment|did everything just as before, only more carefully]. ~"[That pond has never
-        been so clean|How clear the water is]," said the {farm}s, who came to drink. "[Who looks after it|Somebody must look
-        after it]?" ~"[It is nothing|I only watch the moon]," said {h}. "[It was ill|It has not been well], but now it is eating
-        again." """,
+        """{Night}, {h.a} saw the moon lying in the pond. "[It has fallen in|Somebody must have dropped
+        it]," said {h}, who did not look up much, and sat down to guard it, [in case somebody trod on
+        it|until the owner came]. ~{h.He} sat there every night. But the moon grew thinner. "[Somebody is
+        taking pieces|It is the damp]," thought {h}, and brought it a blanket. One night it was gone. ~"I
+        have lost the moon," said {h}, [with wet eyes|and hung {h.his} head]. ~"[Nonsense|You]?" said {f.a}.
+        "Give it a night or two." ~And two nights later there it lay, [as thin as an eyelash|a little silver
+        crumb], and each night it was rounder. ~"[Hush|Not so loud]," said {h}. "[It was ill|It has not been
+        well], but now it is eating again." """,
         h=h,
         f=f,
     )
@@ -81,16 +75,13 @@ def fear_of_a_shadow(t: Teller) -> str:
         )
     )
     return t.tell(
-        """{Night}, {h.a} [woke up|could not sleep] and saw on the wall {thing}. It moved. [{H} pulled the blanket up to
-        {h.his} eyes|{H} did not dare to breathe]. It grew. ~"[Go away|Please go away]," whispered {h}. It did not. {Dark}.
-        ~So {h} called for {f.a}, who [slept in the next room|was still up], and {f} came in [slippers|yawning] and sat down on
-        the bed. "[Where|I see]," said {f}. "[Oh yes, that one|That is a fine big one]. Shall I [chase it out|throw it out]?"
-        ~"No!" said {h}. "[It will be angry|It is too strong for you]." ~"[Then we must be polite|Then we shall ask it what it
-        wants]," said {f}, and [nodded to the wall|bowed]. "[Good evening|Sir]. You may stay, but you must [sit|hold still]."
-        And {f} [moved the lamp|lifted the candle] a little to the left. ~The thing on the wall [shrank|folded up], and shrank,
-        and [at last it was|there was] only {truth}. ~{H} [laughed, but not very loud|looked at it for some time]. "[Make it
-        big again|Do it once more]," {h.he} said. ~[They did it until the candle was gone|{F} did it {few} times], and the last
-        time {h} [waved to it|wished it good night]. """,
+        """{Night}, {h.a} [woke up|could not sleep] and saw on the wall {thing}. It moved. ~So {h} called
+        for {f.a}, and {f} came in yawning and sat down on the bed. "[Oh yes, that one|That is a fine big
+        one]," said {f}. "Shall I [chase it out|throw it out]?" ~"No!" said {h}. "[It will be angry|It is
+        too strong for you]." ~"Then we must be polite," said {f}, and [nodded to the wall|bowed]. moved the
+        candle a little to the left. ~The thing on the wall [shrank|folded up], and there was only {truth}.
+        ~{H} looked at it for some time. "[Make it big again|Do it once more]," {h.he} said. ~They did it
+        until the candle was gone, and the last time {h} [waved to it|wished it good night].""",
         h=h,
         f=f,
         thing=thing,
@@ -104,17 +95,16 @@ def bird_who_stayed(t: Teller) -> str:
     h = t.who("folk", "elder", "small", named=0.8)
     bird = t.pick(("swallow", "stork", "cuckoo", "crane", "swift"))
     return t.tell(
-        """When the {bird}s flew south, one of them stayed behind, on the roof of {h.a}. ~"[You are late|The others have
-        gone]," said {h}. ~"I know," said the {bird}. "[Every year they tell us that the winter is terrible, and not one of them
-        has seen it|I want to see what you do all winter]." ~"[It is dark, and then it is cold|You will be sorry]," said {h}.
-        "[But suit yourself|The shed is open]." ~In November the {bird} came into the shed. In December it came into the kitchen,
-        and in January it sat [in the bread basket|on the warm teapot] with a sock round its neck. ~"[Well|And what do you
-        say now]?" asked {h}. ~"[It is terrible|They were right]," said the {bird}, with its beak shaking. "[And nobody ever told
-        me about soup|And nobody ever said how quiet it is]. Or what the window looks like in the morning. [Or about
-        stories|Or how it is when somebody knocks]." ~In spring the others came back, [brown and loud|full of talk about
-        lions]. "[How was it|You are still alive]!" they cried. ~"[Terrible|Cold]," said the {bird}. ~But the next autumn, [when
-        they gathered on the wire|when the leaves turned], there were two of them on the roof of {h}. "This is my sister," said
-        the {bird}. "[She has questions about soup|She brought her own sock]." """,
+        """When the {bird}s flew south, one of them stayed behind, on the roof of {h.a}. ~"[Every year they
+        say that the winter is terrible, and not one of them has seen it|I want to see what you do all
+        winter]," it said. ~"[It is dark, and then it is cold|You will be sorry]," said {h}. "[But suit
+        yourself|The shed is open]." ~In November the {bird} came into the kitchen, and in January it sat
+        [in the bread basket|on the warm teapot] with a sock round its neck. ~"[Well|And what do you say
+        now]?" asked {h}. ~"They were right," said the {bird} with its beak shaking. "[But nobody ever told
+        me about soup|But nobody ever said how quiet it is]." ~In spring the others came back, [brown and
+        loud|full of talk about lions]. "[How was it|Are you still alive]?" they cried. ~"Terrible," said
+        the {bird}. ~But the next autumn there were two of them on the roof of {h}. "This is my sister,"
+        said the {bird}. "[She has questions about soup|She brought her own sock]." """,
         h=h,
         bird=bird,
     )
@@ -125,18 +115,16 @@ def night_watch_of_frogs(t: Teller) -> str:
     h = t.who("noble", "folk", named=0.6)
     t.in_season("spring", "summer")
     return t.tell(
-        """{h.a} could not sleep for the frogs. There was a pond [behind the house|under the window], and all night long they
-        sang, [each one a different song|without tune and without shame]. {Evening}, {h} went out in {h.his} nightshirt. ~"[I
-        must ask you to stop|Not one note more]," said {h}. "[I shall give you this {thing}|I will let nobody catch you]." ~The
-        frogs [put their heads together|discussed it for an hour, loudly]. "[Agreed|Very well]," said the oldest. ~That night
-        it was quiet. It was so quiet that {h} could hear [the clock|{h.his} own heart]. {h.He} could hear [the beams creak, and
-        a mouse think|the dust come down]. "[Now I shall sleep|What peace]," {h.he} said, and lay there, and [waited|counted
-        sheep, and heard each one land]. ~The second night {h.he} [walked up and down|sat at the window]. The third night {h.he}
-        [hummed something|croaked a little, just to try]. ~At four in the morning {h.he} was at the pond again. "[Where are
-        you|Are you still there]?" {h.he} called. ~"[Ssh|Quiet]," said the frogs. "[People are trying to sleep|We have a
-        contract]." ~"[I take it back|I tear it up]," said {h}. "[Sing! All of you! The one about the mud|Please, the loud
-        one]." ~They did, and [before the second verse|before they had come to the flies] {h} was asleep, [sitting up|in the
-        wet grass], with a smile. """,
+        """{h.a} could not sleep for the frogs. All night long they sang in the pond, [each one a different
+        song|without tune and without shame]. {Evening}, {h} went out in {h.his} nightshirt. ~"[I must ask
+        you to stop|Not one note more]," said {h}. "I shall give you this {thing}." ~That night it was so
+        quiet that {h} could hear [the clock|{h.his} own heart], [and the beams creak|and a mouse think].
+        {h.He} [waited|counted sheep, and heard each one land]. The third night {h.he} [hummed
+        something|croaked a little, just to try]. ~At four in the morning {h.he} was at the pond again.
+        "[Where are you|Are you still there]?" ~"[Ssh|Quiet]," said the frogs. "[People are trying to
+        sleep|We have a contract]." ~"I take it back," said {h}. "[Sing! The one about the mud|Please, the
+        loud one]." ~They did, and [before the second verse|before they came to the flies] {h} was asleep in
+        the wet grass, with a smile.""",
         h=h,
     )
 
@@ -164,16 +152,14 @@ def snail_with_news(t: Teller) -> str:
         )
     )
     return t.tell(
-        """{sender.a} wanted to send word to {to.a}, who lived on the other side of {field}, and asked who was going that way.
-        "I am," said a {h}. ~"[Are you fast|Will you hurry]?" ~"[I am steady|I have never yet been late, for I never say
-        when]," said the {h}. So {sender} gave it the message: {news}. ~The {h} set out {when}. It met a [hare|dragonfly], who
-        said, "[Is that your top speed|Are you going, or have you stopped]?" It met a stone and [went round it, which took a
-        day|went over it, and enjoyed the view]. {Weather}. It said the message over and over, [so as not to lose it|with
-        feeling]. ~"[You must be mad|Nobody sends news by {h}]," said {to}'s neighbours, when it came [in at last under the
-        gate|up the garden path], [a good deal thinner|weeks and weeks later]. ~The {h} [cleared its throat|took a breath].
-        "{news}," it said. ~{late}. ~"[You could not have come at a better moment|What good timing]," said {to}. "[Will you take
-        an answer back|Can you carry an answer]?" ~"[Gladly|Of course]," said the {h}. "[I hope it is not urgent|Make it
-        something that keeps]." """,
+        """{sender.a} wanted to send word to {to.a}. "I am going that way," said a {h}. ~"[Are you fast|Will
+        you hurry]?" ~"[I am steady|I have never yet been late, for I never say when]," said the {h}. So
+        {sender} gave it the message: {news}. ~The {h} set out {when}. It met a [hare|dragonfly], who said,
+        "[Is that your top speed|Are you going, or have you stopped]?" It said the message over and over,
+        [so as not to lose it|with feeling]. ~[At last|Weeks and weeks later] it came up the garden path and
+        [cleared its throat|took a breath]. "{news}," it said. ~{late}. ~"[You could not have come at a
+        better moment|What good timing]," said {to}. "Will you take an answer back?" ~"[Gladly|Of course],"
+        said the {h}. "[I hope it is not urgent|Make it something that keeps]." """,
         h=h,
         sender=sender,
         to=to,

@@ -15,11 +15,10 @@ def stubborn_neighbours(t: Teller) -> str:
         {few} years|They built a wall, and the two halves of it did not meet|They drew a line on the ground
         with flour, and the hens ate it], and [every year the fruit rotted in the grass|the birds ate the
         fruit, and thought them both very kind]. ~Then one {season} night a storm laid the tree flat, across
-        both front doors. In the morning neither could get out. ~"Kindly move your tree," said {h}. ~"[No,
-        no, it is yours|It is all yours now]," said {f}. ~They [glared|looked at the tree, and then at each
-        other]. Then [somebody snorted|both began to laugh]. ~They sawed it up together, and it made one
-        good table. They [still do not agree about anything|quarrel there every evening], but now they do it
-        over {drink}.""",
+        both front doors. ~"Kindly move your tree," said {h}. ~"[No, no, it is yours|It is all yours now],"
+        said {f}. ~ [Somebody snorted|They glared, and then both began to laugh]. ~They sawed it up
+        together, and it made one good table. They [still do not agree about anything|quarrel there every
+        evening], but now they do it over {drink}.""",
         h=h,
         f=f,
     )
@@ -76,13 +75,12 @@ def squeaky_gate(t: Teller) -> str:
         """The gate of {h.a} squeaked [like a pig in a bucket|high and long, like a bad fiddle|so loud that
         milk turned sour]. "[Oil it|For pity's sake, oil that gate]!" said the neighbours. ~"Tomorrow," said
         {h}, [who was fond of that word|and yawned]. ~{Night}, a hungry {thief.noun} came [over {hill}|out
-        of {wood}], thin and quick. [All the well-oiled gates swung open without a sound|Not one gate made a
-        noise, for they were beautifully oiled]. From the first garden the {thief.noun} took the {crop},
-        from the second a fat hen, from the third a {food} left to cool. ~Last of all {thief.he} pushed at
-        the gate of {h}. ~Squeeeak! ~[Every dog in the street woke|{H} fell out of bed|Windows flew open].
-        The {thief.noun} dropped [everything|the sack] and ran. ~The next day the neighbours came to fetch
-        their things. "[About that gate|As for the gate]," they said. "Please do not oil it." ~"[I will
-        think about it tomorrow|And I was just about to]," said {h}.""",
+        of {wood}], thin and quick. [All the well-oiled gates swung open without a sound|The other gates
+        were beautifully oiled]. It took the {crop} from the first garden and a {food} from the second.
+        ~Last of all {thief.he} pushed at the gate of {h}. ~Squeeeak! ~[Every dog in the street woke|{H}
+        fell out of bed|Windows flew open]. The {thief.noun} dropped [everything|the sack] and ran. ~The
+        next day the neighbours came to fetch their things. "[About that gate|As for the gate]," they said.
+        "Please do not oil it." ~"[I will think about it tomorrow|And I was just about to]," said {h}.""",
         h=h,
         thief=thief,
     )
@@ -95,13 +93,13 @@ def late_clock(t: Teller) -> str:
         """The clock of {village} was ten minutes slow, [and it had always been so|and nobody minded]. [If
         you overslept, you were on time|The rolls were never burnt|Lovers always had ten minutes more].
         ~Then {e.a} came through, {when}, and looked at {e.his} gold watch. "[This is a scandal|Shocking]!"
-        said {e}, and paid {h.a} to set it right. ~From that hour all went wrong. The [children|farmers]
-        came late, [the milk boiled over|the mayor missed his own speech|a wedding began without the bride],
-        and people [shouted in the street|ran, which nobody had ever seen]. ~"[We used to have time|Where
-        are our ten minutes]," said an old man [sadly|and shook his head]. ~[That night|On the third night]
-        {h} climbed the tower in socks and [gave the clock back its ten minutes|pushed the big hand back,
-        very gently, to where it belonged]. ~In the morning [the rolls were golden|the whole village was on
-        time]. {e.The} looked at the gold watch, [frowned, and shook it|and thought it must be fast].""",
+        said {e}, and paid {h.a} to set it right. ~From that hour all went wrong. [The milk boiled over and
+        people shouted in the street|People ran, which nobody had ever seen|The mayor missed his own
+        speech|A wedding began without the bride]. ~"[Where are our ten minutes?|We used to have time,]"
+        said an old man [sadly|and shook his head]. ~[That night|On the third night] {h} climbed the tower
+        in socks and [gave the clock back its ten minutes|pushed the big hand back, very gently, to where it
+        belonged]. ~In the morning [the rolls were golden|the whole village was on time]. {e.The} looked at
+        the gold watch, [frowned, and shook it|and thought it must be fast].""",
         h=h,
         e=e,
     )
@@ -113,15 +111,14 @@ def quilt_of_patches(t: Teller) -> str:
     h, f = t.who("elder"), t.who("child")
     return t.tell(
         """{When}, {f.a} saw that {h.a} [slept under three old newspapers|had sold {h.his} blanket to buy
-        coal|was cold and too proud to say so]. {F} had no blanket to give, only a needle and a long thread.
-        So {f.he} went from door to door in {village}. ~"May I have a scrap of cloth? [No bigger than my
-        hand|As big as a plate will do]." ~The baker gave a piece of [a flour sack|an apron], the tailor
-        some of his [Sunday trousers|velvet], the [fisherman a bit of sail|bride the end of her veil], and
-        the mayor a corner of the flag, when nobody was looking. ~{F} sewed for {few} evenings. The stitches
-        were [crooked|as big as teeth], but they held. ~{H} [touched the patches one after the other|did not
-        speak for a while]. "[Why, the whole village is here|The baker, and the tailor, and the flag],"
-        {h.he} said. ~"[Yes|All of them]," said {f}. "[You will have to sleep under everybody|They say it is
-        warmer that way]." ~And it was.""",
+        coal|was cold and too proud to say so]. {F} had only a needle and a long thread. So {f.he} went from
+        door to door in {village} and asked for scraps. ~The baker gave a piece of [a flour sack|an apron],
+        the tailor some of his [Sunday trousers|velvet], the [fisherman a bit of sail|bride the end of her
+        veil], and the mayor a corner of the flag, when nobody was looking. ~{F} sewed for {few} evenings.
+        The stitches were [crooked|as big as teeth], but they held. ~{H} [touched the patches one after the
+        other|did not speak for a while]. "[Why, the whole village is here|The baker, and the tailor, and
+        the flag]," {h.he} said. ~"[Yes|All of them]," said {f}. "[You will have to sleep under
+        everybody|They say it is warmer that way]." ~And it was.""",
         h=h,
         f=f,
     )
@@ -132,17 +129,15 @@ def small_pot(t: Teller) -> str:
     h = t.who("elder", "small")
     a, b, c = t.who("beast", named=0.0), t.who("beast", named=0.0), t.who("big", named=0.0)
     return t.tell(
-        """{h.a} had a very small house and a very small pot of {soup}. [It was a night for staying
-        in|Outside a storm was pulling the roofs about]. There was a knock. It was {a.one}, "[wet to the
-        bones|cold to the whiskers]," as {a.he} said, with [one onion|one carrot|half a turnip]. Into the
-        pot it went. ~Another knock. It was {b.one}, with [a pinch of salt|three mushrooms in a hat]. "Is
-        there room?" ~"[We will make some|If you breathe in]," said {h}. ~Then the whole house shook. [In
-        the door, or rather on both sides of it,|In front of the door] stood {c.one}. "I have brought
-        nothing," said {c} in a sad voice, "and I am too large." ~[Just then the wind tore the door off|A
-        plank flew out of the wall, and the rain came in]. ~"Would you mind sitting right there?" asked {h}.
-        ~{c.The} sat down in front of the hole, and at once it was [warm and quiet|as snug as a nest].
-        ~"[You have brought the best thing of all|You see, we were short of a wall]," said {h}, and gave
-        {c.him} the first spoon.""",
+        """{h.a} had a very small house and a very small pot of {soup}. [One stormy night|In the middle of a
+        storm] there was a knock. It was {a.one}, wet to the bones, with [one onion|one carrot|half a
+        turnip]. Into the pot it went. ~Another knock. It was {b.one}, with [a pinch of salt|three mushrooms
+        in a hat]. "Is there room?" ~"[We will make some|If you breathe in]," said {h}. ~Then the whole
+        house shook. It was {c.one}. "I have brought nothing," said {c} in a sad voice, "and I am too
+        large." ~[Just then the wind tore the door off|A plank flew out of the wall, and the rain came in].
+        ~"Would you mind sitting right there?" asked {h}. ~{c.The} sat down in front of the hole, and at
+        once it was [warm and quiet|as snug as a nest]. ~"[You have brought the best thing of all|You see,
+        we were short of a wall]," said {h}, and gave {c.him} the first spoon.""",
         h=h,
         a=a,
         b=b,
@@ -157,12 +152,11 @@ def fair_share(t: Teller) -> str:
         """[{h.a} and {f.a} found a {food} on the road|{When}, {h.a} and {f.a} found a {food} that had
         fallen off a cart]. "[I saw it first|It is mine]," said {h}. "[I smelled it first|I touched it
         first]," said {f}. They broke it in two, and one half was bigger. ~"That will never do," said {j.a},
-        who was passing [by chance|with an empty stomach]. "[Let me be the judge|I have a very good eye]."
-        {J} bit a corner off the bigger half. Now the other was bigger. "[One moment|Patience]," said {j},
-        and bit that one too. ~Bite by bite the two halves grew more alike, and smaller. [At last|In the
-        end] there were two crumbs, as like as two peas. ~"[Perfect|That is what I call fair]," said {j}.
-        "And these are for my work." ~{H} looked at {f}. "Next time you may have the bigger half," said {h}.
-        ~"Next time we eat first and quarrel after," said {f}.""",
+        who was passing [by chance|with an empty stomach]. {J} bit a corner off the bigger half. Now the
+        other was bigger, so {j.he} bit that one too. ~Bite by bite the two halves grew more alike, and
+        smaller. [At last|In the end] there were two crumbs, as like as two peas. ~"[Perfect|That is what I
+        call fair]," said {j}. "And these are for my work." ~{H} looked at {f}. "Next time you may have the
+        bigger half," said {h}. ~"Next time we eat first and quarrel after," said {f}.""",
         h=h,
         f=f,
         j=j,
@@ -177,12 +171,11 @@ def forgotten_birthday(t: Teller) -> str:
         out {few} cups] and waited for somebody to notice. ~First {a.a} went by. "Good morning!" said {h}.
         "[Do you know what day it is|Is it not a special day]?" ~"{day}," said {a}, [hiding something|and
         hurried on, with flour on {a.his} nose]. ~Then {b.a} went by with a ladder. "[Lovely weather|Cannot
-        stop]," said {b}. ~[It is only a day like the others, thought {h}|Perhaps I counted wrong, thought
-        {h}], and {h.he} went for a walk, to be sad in peace. ~When {h.he} came home, there was a light in
-        every window. Over the door hung [paper lanterns|a sign with one letter upside down], on the table
-        stood a {food} with a candle, and behind the table stood everybody. ~"You walk too slowly!" cried
-        {a}. "We have been [holding our breath since four|blowing out that candle and lighting it again for
-        an hour]!" """,
+        stop]," said {b}. ~So {h} went for a walk, to be sad in peace. When {h.he} came home, there was a
+        light in every window. Over the door hung [paper lanterns|a sign with one letter upside down], on
+        the table stood a {food} with a candle, and behind the table stood everybody. ~"You walk too
+        slowly!" cried {a}. "We have been [holding our breath since four|blowing out that candle and
+        lighting it again for an hour]!" """,
         h=h,
         a=a,
         b=b,

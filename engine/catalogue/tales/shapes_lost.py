@@ -68,14 +68,13 @@ def borrowed_coat(t: Teller) -> str:
         )
     )
     return t.tell(
-        """{When}, {h.a} came through {village} without a coat. [Everybody saw it|The dogs felt sorry for
-        {h.him}], but only {f.a} opened the door. "Take mine," said {f}. "[It is old, but it knows how to be
-        warm|It has more patches than coat]. Bring it back when you can." ~[On the road|Halfway over
-        {hill}], {h} put {h.his} cold hands in the pockets and found {find}. [A borrowed coat is a borrowed
-        coat, pockets and all|It was not {h.his} to keep], so {h.he} walked the whole way back. ~"You are
-        early," said {f}. ~"This was in the pocket," said {h}. ~{F} [sat down slowly|looked at it for a long
-        time|went quite quiet]. {why}. ~"Keep the coat," {f.he} said at last. "[It has brought me more than
-        it cost|I only wanted what was in it|It fits you better anyway]." """,
+        """{When}, {h.a} came through {village} without a coat. Only {f.a} opened the door. "Take mine,"
+        said {f}. "[It is old, but it knows how to be warm|It has more patches than coat]. Bring it back
+        when you can." ~[On the road|Halfway over {hill}], {h} put {h.his} cold hands in the pockets and
+        found {find}. [A borrowed coat is a borrowed coat, pockets and all|It was not meant for other eyes],
+        so {h.he} walked back. ~"This was in the pocket," said {h}. ~{F} [sat down slowly|looked at it for a
+        long time|went quite quiet]. {why}. ~"Keep the coat," {f.he} said at last. "[It has brought me more
+        than it cost|I only wanted what was in it|It fits you better anyway]." """,
         h=h,
         f=f,
         find=find,
@@ -136,15 +135,15 @@ def promise_kept(t: Teller) -> str:
         )
     )
     return t.tell(
-        """"I will be back {sign}," said {h} the {h.noun}, and {f} the {f.noun} believed {h.him}. ~[It was a
-        long way to {village} and home again|The way there was easy]. But on the way back {river} was too
-        high, so {h} [walked two days to a bridge|built a raft out of a barn door]. Then [somebody stole
-        {h.his} boots, and {h.he} went on in {h.his} socks|the fog came, and {h.he} went three times round
-        the same {tree}]. ~At home the neighbours said, "[{h.He} has forgotten|{h.He} will not come now]."
-        ~"[You do not know {h.him}|{h.He} said it, so {h.he} will]," said {f}, and put a second plate on the
-        table, [as on every evening|just to be ready]. ~{end}. And there, [muddy up to the ears|thin and
-        tired and grinning], stood {h}. ~"[Am I late|Is there any soup]?" ~"[Not yet|Only just not]," said
-        {f}, [and moved the plate a little nearer|and had to look out of the window for a moment].""",
+        """"I will be back {sign}," said {h} the {h.noun}, and {f} the {f.noun} believed {h.him}. ~On the
+        way back {river} was too high, so {h} [walked two days to a bridge|built a raft out of a barn door].
+        Then [somebody stole {h.his} boots, and {h.he} went on in {h.his} socks|the fog came, and {h.he}
+        went three times round the same {tree}]. ~At home the neighbours said, "[{h.He} has forgotten|{h.He}
+        will not come now]." ~"[You do not know {h.him}|{h.He} said it, so {h.he} will]," said {f}, and put
+        a second plate on the table, [as on every evening|just to be ready]. ~{end}. And there, [muddy up to
+        the ears|thin and tired and grinning], stood {h}. ~"[Am I late|Is there any soup]?" ~"[Not yet|Only
+        just not]," said {f}, [and moved the plate a little nearer|and had to look out of the window for a
+        moment].""",
         h=h,
         f=f,
         sign=sign,
@@ -157,15 +156,13 @@ def last_piece(t: Teller) -> str:
     h, f, m = t.who("beast"), t.who("beast"), t.who("small", "bird")
     return t.tell(
         """[{When}, {h.a} and {f.a} baked a {food}|{h.a} and {f.a} won a {food} at the fair], and ate it
-        until there was one piece left. [Both of them were careful not to look at it|Neither of them looked
-        at it]. ~"You have it," said {h}. ~"No, no, you," said {f}. "I could not eat another crumb." [That
-        was not true|Both their stomachs growled]. ~So they went to bed. At midnight {h} crept down and put
-        the piece [on {f}'s chair|into {f}'s left boot]. At one o'clock {f} crept down and put it [on {h}'s
-        hat|under {h}'s napkin]. [All night the stairs creaked|The piece had never travelled so far]. ~Under
-        the stairs lived {m.a}, who [could not sleep for the noise|had watched the whole thing], and at
-        three o'clock {m.he} settled the matter. ~In the morning there was not a crumb. "I am glad you had
-        it," said {h}. ~"I? I thought it was you," said {f}. ~Under the stairs somebody [hiccuped|burped
-        politely].""",
+        until there was one piece left. ~"You have it," said {h}. ~"No, no, you," said {f}. "I could not eat
+        another crumb." [That was not true|Both their stomachs growled]. ~So they went to bed. At midnight
+        {h} crept down and put the piece [on {f}'s chair|into {f}'s left boot]. At one o'clock {f} crept
+        down and put it [on {h}'s hat|under {h}'s napkin]. ~Under the stairs lived {m.a}, who [could not
+        sleep for the noise|had watched the whole thing], and at three o'clock {m.he} settled the matter.
+        ~In the morning there was not a crumb. "I am glad you had it," said {h}. ~"I? I thought it was you,"
+        said {f}. ~Under the stairs somebody [hiccuped|burped politely].""",
         h=h,
         f=f,
         m=m,
@@ -189,11 +186,10 @@ def useless_key(t: Teller) -> str:
         """[{When}, {h.a} found a big iron key in {field}|{h.a} was digging {crop} when the spade hit a big
         iron key]. "[A key must have a lock|Somewhere a door is waiting for this]," said {h}. ~{h.He} tried
         [the mill, the church and the bakery|every door in {village}, even the one of the henhouse]. The key
-        was too big for this one and too small for that one. [The neighbours began to smile|An old dog
-        followed along to see how it would end]. ~"[Throw it back|Leave it where you found it]," they said.
-        "It opens nothing." ~"[Then it must do something else|Perhaps it does not like doors|It is still a
-        very good key]," said {h}, and slept on it. ~In the morning {use}. ~"So what does it open?" the
-        neighbours asked. ~"[Nothing yet|Wait and see|Your mouths, it seems]," said {h}.""",
+        was too big for this one and too small for that one. ~"[Throw it back|Leave it where you found it],"
+        they said. "It opens nothing." ~"[Then it must do something else|Perhaps it does not like doors|It
+        is still a very good key]," said {h}, and slept on it. ~In the morning {use}. ~"So what does it
+        open?" the neighbours asked. ~"[Nothing yet|Wait and see|Your mouths, it seems]," said {h}.""",
         h=h,
         use=use,
     )
@@ -204,15 +200,13 @@ def lantern_passed_on(t: Teller) -> str:
     h, a, b = t.who("elder", "folk"), t.who("folk"), t.who("child", "sailor")
     return t.tell(
         """[At the edge of {wood}|Where the road leaves {village}] lived {h.a}, with a lantern in the
-        window. {Night}, {a.a} knocked. "[The road is dark|I cannot see my own boots], and I have a long way
-        to go." ~"Take the lantern," said {h}. "[When you are home|Tomorrow], give it to the next one who
-        has none." ~{A} gave it to {b.a}, [who was looking for a lost calf|who was late for the ship], and
-        [so it went on, from hand to hand|after that nobody knew where it was]. ~Years later {h} [lost the
-        way|was lost] in the snow. It was so dark that {h.he} [could not tell up from down|walked into the
-        same {tree} twice]. Then a small yellow light came swinging along, [and a stranger behind it|in the
-        hand of a stranger]. ~"Take this," said the stranger. "I was told to give it to the next one who has
-        none." ~{H} [felt the old dent in its lid|saw the old dent in its lid] and smiled. "[Thank you|Well,
-        well]," {h.he} said. "I know how it works." """,
+        window. {Night}, {a.a} knocked. "[The road is dark|I cannot see my own boots]." ~"Take the lantern,"
+        said {h}. "[When you are home|Tomorrow], give it to the next one who has none." ~{A} gave it to
+        {b.a}, [who was looking for a lost calf|who was late for the ship]. ~Years later {h} [lost the
+        way|was lost] in the snow. Then a small yellow light came swinging along, [and a stranger behind
+        it|in the hand of a stranger]. ~"Take this," said the stranger. "I was told to give it to the next
+        one who has none." ~{H} [felt the old dent in its lid|saw the old dent in its lid] and smiled.
+        "[Thank you|Well, well]," {h.he} said. "I know how it works." """,
         h=h,
         a=a,
         b=b,

@@ -33,14 +33,14 @@ def wrong_map(t: Teller) -> str:
         )
     )
     return t.tell(
-        """{h.a} bought a map from {m.a}, [because it was cheap|and paid for it with a {food}], and set out {when}. The
-        map showed {error}, [clear as day|drawn with great care]. ~{H} walked [till noon|for {few} hours|over {hill} and
-        down again] and came to the place. {truth}. ~"[This map is wrong|I have been cheated]," said {h}, and sat down,
-        [because {h.his} feet hurt|and ate the last of the bread]. But {h.he} stayed an hour, and then [another|the whole
-        afternoon], [and in the end it was evening|and forgot where {h.he} had wanted to go]. ~On the way home {h.he}
-        stopped at the shop of {m}. ~"There is a mistake in your map," said {h}. ~"[Oh dear|I am so sorry]," said {m}, and
-        reached for the [ink|rubber|pen]. "[I shall put it right at once|Show me where]." ~"[Do not touch it|Leave it]!"
-        cried {h}. "[I want two more just like it|I only came to ask if you have made any others]." """,
+        """{h.a} bought a map from {m.a}, [because it was cheap|and paid for it with a {food}], and set out
+        {when}. The map showed {error}. ~{H} walked [till noon|for {few} hours|over {hill} and down again]
+        and came to the place. {truth}. ~"This map is wrong," said {h}, and sat down, because {h.his} feet
+        hurt. {h.He} stayed an hour, and then another, [and in the end it was evening|and forgot where
+        {h.he} had wanted to go]. ~On the way home {h.he} stopped at the shop of {m}. ~"There is a mistake
+        in your map," said {h}. ~"[Oh dear|I am so sorry]," said {m}. "I shall put it right at once." ~"[Do
+        not touch it|Leave it]!" cried {h}. "[I want two more just like it|I came to ask if you have made
+        any others]." """,
         h=h,
         m=m,
         error=error,
@@ -53,17 +53,15 @@ def turned_signpost(t: Teller) -> str:
     """The wind turns a signpost, and two travellers arrive at one another's supper."""
     h, a, b = t.who("beast", "child", "bird"), t.who("folk", named=0.9), t.who("folk", named=0.9)
     return t.tell(
-        """In the night the wind turned the signpost at the crossroads, so that [left was right|{village} was where
-        {village_b} should have been]. {Morning}, {a.a} came by on the way to [a wedding|a cousin's birthday] in
-        {village}, and an hour later {b.a}, [who was going to buy a cow|on the way to a quarrel about a field] in
-        {village_b}. [Both read the sign|Both trusted the sign], and both went wrong. ~So {a} walked into a [farmyard|cow
-        shed] with a bunch of flowers and a speech, and {b} walked into [a room full of guests|a hall full of music] and
-        asked the price of the [bride's mother|fattest one]. ~[There was some shouting|It took a while to explain]. But
-        {a}, who knew nothing about cows, [bought a calf because it liked the flowers|was given soup and stayed till
-        dark], and {b}, who had not danced for {many} years, [danced with everybody|danced until {b.his} shoes gave up].
-        ~In the evening they met at the crossroads. {h.a} was just [pushing the sign back into its place|setting the
-        sign straight]. ~"[What are you doing|Stop]!" they both cried. "[Leave it|Give it another turn]. Tomorrow we want
-        to see where it sends us." """,
+        """In the night the wind turned the signpost at the crossroads. {Morning}, {a.a} came by on the way
+        to a wedding in {village}, and then {b.a}, who was going to buy a cow in {village_b}. Both read the
+        sign, and both went wrong. ~So {a} walked into a cow shed with a bunch of flowers and a speech, and
+        {b} walked into a room full of music and asked the price of the [bride|largest lady]. But {a}
+        [bought a calf because it liked the flowers|was given {soup} and stayed till dark], and {b}, who had
+        not danced for {many} years, danced until {b.his} shoes gave up. ~In the evening they met at the
+        crossroads. {h.a} was just [setting the sign straight|pushing the sign back into its place].
+        ~"Stop!" they both cried. "[Give it another turn|Turn it once more]. Tomorrow we want to see where
+        it sends us." """,
         h=h,
         a=a,
         b=b,
@@ -102,17 +100,14 @@ def riddle_gate(t: Teller) -> str:
         )
     )
     return t.tell(
-        """[Between {wood} and {village} there was a gate|On the road over {hill} stood a gate], and beside it sat {k.a}.
-        {When}, {h.a} came along [with a basket for {h.his} aunt|on the way to the market|in a great hurry]. ~"Nobody
-        goes through without an answer," said {k}. "{riddle}?" ~{H} thought [of this and that|until {h.his} ears were
-        hot]. "[A dragon|A tax collector|The wind]?" ~"No. [You have one more guess|Wrong, but I like it]." ~{H} sat down
-        on a stone. [Then|After a while] {h.he} {thought}, and jumped up. "{answer}!" ~"[Right|That is it]," said {k},
-        [and sounded a little sorry|and got out the key]. ~"Now I have one for you," said {h}. "[What has a lock and a
-        keeper|What stands in the road all day and has never been anywhere], and no fence on either side?" ~{K} looked
-        left, and looked right, [where the grass was|where the sheep were walking through]. "[In all these years|Well I
-        never]," said {k}, "nobody has asked me that. [It is a gate|It is this gate]." ~"[Right|That is it]," said {h}.
-        "[You may pass|You may come along]." [And the two of them went to the market together|So {k} locked up and came
-        too]. """,
+        """[Between {wood} and {village} there was a gate|On the road over {hill} stood a gate], and beside
+        it sat {k.a}. {When}, {h.a} came along [with a basket for {h.his} aunt|in a great hurry]. ~"Nobody
+        goes through without an answer," said {k}. "{riddle}?" ~"[A dragon|A tax collector|My uncle]," said
+        {h}. ~"No. [You have one more guess|Wrong, but I like it]." ~{H} sat down on a stone. [Then|After a
+        while] {h.he} {thought}, and jumped up. "{answer}!" ~"[Right|That is it]," said {k}, [a little
+        sadly|and got out the key]. ~"Now I have one for you," said {h}. "What has a lock and a keeper, and
+        no fence on either side?" ~{K} looked left, and looked right, where the sheep were walking through.
+        ~"[This gate|It is this gate]," said {k}. ~"Right," said {h}. "[You may pass|You may come along]." """,
         h=h,
         k=k,
         riddle=riddle,
@@ -126,17 +121,15 @@ def trade_chain(t: Teller) -> str:
     h = t.who("child", "beast", "folk")
     a, b, c = t.who("folk", named=0.0), t.who("folk", named=0.0), t.who("elder", named=0.0)
     return t.tell(
-        """{h.a} wanted a {gift}, but had only a {thing}. [So {h.he} went to market|{When}, {h.he} went to see what could
-        be done]. ~{a.one} had [lost|long wished for] just such a {thing} and gave a {tool} for it. [A {tool} is no
-        {gift}|That was something], so {h} went on. {b.one} had broken {b.his} own {tool} that very morning and gave a
-        {farm}. [The {farm} had opinions and had to be pulled|The {farm} was the better half of the bargain, and knew it].
-        ~At the end of the lane sat {c.one}, [who looked at the {farm} for a long time|who had nobody to talk to]. "I had
-        one like that [when I was young|once]," said {c}. "[I have nothing to give but this old {gift}|Would you take a
-        {gift} for it]?" ~{H} [could have sung|said yes before the sentence was over]. ~On the way home {h.he} met {a.the}
-        again, who looked unhappy. "[My wife says|It turns out] the {thing} was not the one we lost. Do you want it back?"
-        ~"[What for it|What do you want for it]?" ~"[Only somebody to carry this home|Nothing]," said {a.the}. So {h}
-        came home with [the {gift} and the {thing} too|everything {h.he} had wanted and everything {h.he} had owned],
-        [and could never quite explain it|and slept badly, looking for the mistake]. """,
+        """{h.a} wanted a {gift}, but had only a {thing}. {When}, {h.he} went to market with it. ~{a.one}
+        had long wished for just such a {thing}, and gave a {tool} for it. {b.one} had broken {b.his} own
+        {tool} that very morning, and gave a {farm}. [The {farm} had opinions and had to be pulled|The
+        {farm} was the better half of the bargain, and knew it]. ~At the end of the lane sat {c.one}, who
+        [looked at the {farm} for a long time|had nobody to talk to]. "I had one like that once," said {c}.
+        "Would you take this old {gift} for it?" ~{H} [could have sung|said yes before the sentence was
+        over]. All the way home {h.he} carried the {gift}, going over the sums in {h.his} head. "[Everybody
+        got what they wanted|All four of us are richer]," {h.he} said to the {season} wind. "[So who lost|I
+        must have made a mistake somewhere]." """,
         h=h,
         a=a,
         b=b,
@@ -174,14 +167,12 @@ def fare_for_the_ferry(t: Teller) -> str:
         )
     )
     return t.tell(
-        """"The fare is two pennies," said {f.a}, who kept the ferry on {river}. ~"[I have no pennies|My pockets are
-        empty]," said {h.a}. "[I have only what is in my head|Would you take something else]?" ~{F} looked at the
-        [sky|water]. {Weather}, and [nobody else was waiting|it was a slow day]. "Get in, then. [But it must be worth two
-        pennies|Let us see]." ~So {h} paid with {fare}. {F} [rowed a little slower, to get it all|did not say whether it
-        was enough]. On the other side {h.he} jumped out, waved and [was gone up the road|went over the hill]. ~"[You let
-        that one over for nothing|You will never be rich]," said {f.his} neighbour. ~[{F} shrugged|"Hm," said {f}]. But
-        [before the year was out|when {season} came round again], {later}. ~"[Two pennies|That was a good fare]," said
-        {f} to {f.himself}. "[I should have given change|I believe I owe somebody change]." """,
+        """"The fare is two pennies," said {f.a}, who kept the ferry on {river}. ~"[I have no pennies|My
+        pockets are empty]," said {h.a}. ~ {Weather}, and nobody else was waiting. "Get in, then. [But it
+        must be worth two pennies|Let us see]." ~So {h} paid with {fare}. {F} [rowed a little slower, to get
+        it all|did not say whether it was enough]. On the other side {h} waved and was gone. ~"You will
+        never be rich," said {f.his} neighbour. ~But before the year was out, {later}. ~"[Two pennies|A good
+        fare]," said {f} to {f.himself}. "[I should have given change|I believe I owe somebody change]." """,
         h=h,
         f=f,
         fare=fare,
@@ -193,18 +184,15 @@ def narrow_bridge(t: Teller) -> str:
     """Two carts meet on a bridge too narrow for both, and neither will go back."""
     h, f, c = t.who("folk", named=0.9), t.who("folk", named=0.9), t.who("child")
     return t.tell(
-        """{When}, two carts met in the middle of the narrow bridge. On one sat {h.a} with a load of {crop}, on the other
-        {f.a} with [a load of hay|a load of chairs|a load of pots]. ~"[Back up|Make way]," said {h}. "I was here
-        first." ~"[You back up|Certainly not]," said {f}. "[My horse has never gone backward in its life|My load is
-        heavier]." ~They sat. {Weather}. [The sun went over the bridge and began to go down|The horses put their noses
-        together and got on very well]. Behind them others had to stop, and soon there were carts [all the way to
-        {village}|up {hill} and round the corner]. ~At last {c.a} came along on foot. "Where are you taking those {crop}?"
-        ~"To {village}," said {h}. "[And I am going the other way, to {village_b}|And I to {village_b}, if this
-        person would move]," said {f}. ~"[Then change carts|Why not change carts]," said {c}, "[and turn the horses
-        round|and each take the other's load]. You can change back on [Sunday|market day]." ~[It was quiet on the
-        bridge|They thought about it for as long as is polite]. Then they [climbed down|shook hands], not looking at
-        anyone. ~"[You might have thought of it|And why did you not think of that]," {h} said to the horse. The horse
-        [went on chewing|sneezed]. """,
+        """{When}, two carts met in the middle of the narrow bridge. On one sat {h.a} with a load of {crop},
+        on the other {f.a} with a load of [hay|chairs|pots]. ~"[Back up|Make way]," said {h}. ~"[You back
+        up|Certainly not]," said {f}. "My horse has never gone backward in its life." ~They sat. {Weather}.
+        [The horses put their noses together and got on very well|Behind them other carts had to stop, all
+        the way to {village}]. ~At last {c.a} came along on foot. "Where are you taking those {crop}?" ~"To
+        {village}," said {h}. ~"To {village_b}, if somebody would move," said {f}. ~"Then change carts,"
+        said {c}, "and each of you go back with the other's load." ~So they climbed down and changed carts,
+        not looking at anyone. ~"You might have thought of it," {h} said to the new horse. The horse [went
+        on chewing|sneezed].""",
         h=h,
         f=f,
         c=c,
@@ -239,15 +227,14 @@ def race_to_the_tree(t: Teller) -> str:
         )
     )
     return t.tell(
-        """[{h.a} and {f.a} could not agree which of them was faster|"I am faster than you," said {h.a} to {f.a}, and so
-        it began]. [{When}, they|So {when} they] lined up beside {river}. The first to touch the old {tree} on {hill}
-        should have the {food}. ~Off they went. They ran [through {field}|past the mill and over three fences] side by
-        side. Then in the middle of the way sat {hindrance}. ~{F} jumped over and ran on. {H} jumped too, went on ten
-        steps, [slowed down|looked back], said a bad word, and turned round. ~"[You will lose the race|Go on, you will
-        lose]," said {s}. ~"[I know that|So it seems]," said {h}, [and helped all the same|rather sharply]. ~But {turn}.
-        [And so|And that is how] {h} came to the {tree} with {s} [on {h.his} back|holding on behind], just [one nose
-        ahead|a moment before {f}]. ~"[That does not count|You had help]!" cried {f}, [out of breath|quite red]. ~"[So
-        could you have had|It was sitting right in front of you]," said {h}, and cut the {food} into three. """,
+        """"I am faster than you," said {h.a} to {f.a}, and so it began. The first to touch the old {tree}
+        on {hill} should have the {food}. ~Off they went, {when}, side by side. Then in the middle of the
+        way sat {hindrance}. ~{F} jumped over and ran on. {H} jumped too, went on ten steps, [slowed
+        down|looked back], said a bad word, and turned round. ~"[You will lose the race|Go on, you will
+        lose]," said {s}. ~"[I know that|So it seems]," said {h}, and helped all the same. ~But {turn}. And
+        so {h} came to the {tree} with {s} [on {h.his} back|holding on behind], just [one nose ahead|a
+        moment before {f}]. ~"You had help!" cried {f}. ~"[So could you have had|It was sitting right in
+        front of you]," said {h}, and cut the {food} into three.""",
         h=h,
         f=f,
         s=s,

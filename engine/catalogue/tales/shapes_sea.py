@@ -18,16 +18,14 @@ def lighthouse_and_guest(t: Teller) -> str:
         )
     )
     return t.tell(
-        """{h.a} kept the lighthouse [at {village}|on the last rock before the open sea]. {Night}, the lamp went out.
-        {H} [shook it, blew on it and begged it|tried every match in the box], but the oil [had frozen|was full of
-        water]. And out in the dark [was {ship}, coming home|a ship's bell was ringing, much too near]. ~{H} ran down the
-        {many} steps and [beat on a pan|shouted till {h.his} voice broke]. "[Light|Bring light]! Anything that shines!"
-        ~[Windows opened, and shut again|For a moment nothing happened]. Then {helper} came [up the hill|along the shore],
-        and {light}. ~On the ship the captain [rubbed his eyes|put down the glass]. "[That is no lighthouse|I know every
-        light on this coast, and that is none of them]," he said. "[But somebody is awake there|But I like the look of
-        it]. Steer to the left." ~In the morning [the ship lay safe in the harbour|{ship} lay at the quay, and not a plank
-        was scratched]. {H} filled the lamp with new oil, [and polished it twice|and kissed it]. But the captain still
-        [tells of the other light|asks for the other light]. """,
+        """{h.a} kept the lighthouse [of {village}|on the last rock before the open sea]. {Night}, the lamp
+        went out. {H} [shook it, blew on it and begged it|tried every match in the box], but the oil was
+        full of water. And out in the dark [was {ship}, coming home|a ship's bell was ringing, much too
+        near]. ~{H} ran down the {many} steps and [beat on a pan|shouted till {h.his} voice broke].
+        "[Light|Bring light]! Anything that shines!" Then {helper} came along the shore, and {light}. ~On
+        the ship the captain [rubbed his eyes|put down the glass]. "I know every light on this coast, and
+        that is none of them," he said. Steer to the left." ~In the morning the ship lay safe in the
+        harbour. {H} filled the lamp with new oil, but the captain still asks for the other light.""",
         h=h,
         helper=helper,
         light=light,
@@ -60,16 +58,14 @@ def message_in_a_bottle(t: Teller) -> str:
         )
     )
     return t.tell(
-        """{Morning}, {h.a} found a [green|blue|brown] bottle on the beach. {Weather}. Inside was a piece of paper [rolled
-        up small|tied with a thread], and on it stood, in round letters: {question}? ~{H} showed it to [everyone in
-        {village}|the harbour master]. "[It comes from the other side of the sea|It has been on the way for years]," they
-        said. "[Nobody is waiting for an answer|You cannot post a letter to the sea]." ~"[A question is a question|It would
-        be rude not to answer]," said {h}, and sat down [with a pen|at the kitchen table]. {H} wrote, [and crossed it out,
-        and wrote again|with a blot here and there]: {answer}. Then {h.he} put the cork in and threw the bottle [from the
-        end of the pier|as far as {h.he} could], and the tide took it. ~[A year passed|Many months passed]. {H} had [almost
-        stopped looking|a new pair of boots], when one morning there it lay again, the same bottle, [only with more
-        scratches|with a little seaweed on it]. The paper inside said: [Thank you. I have thought of a better
-        question|I knew it! My brother said that nobody would write back]. """,
+        """{Morning}, {h.a} found a [green|blue|brown] bottle on the beach. Inside was a piece of paper
+        [rolled up small|tied with a thread], and on it stood, in round letters: {question}? ~"[Nobody is
+        waiting for an answer|You cannot post a letter to the sea]," said the people of {village}. ~"[A
+        question is a question|It would be rude not to answer]," said {h}, and sat down with a pen. {H}
+        wrote: {answer}. Then {h.he} threw the bottle [from the end of the pier|as far as {h.he} could], and
+        the tide took it. ~A year passed. {H} had almost stopped looking, when one morning there it lay
+        again, [with more scratches|with a little seaweed on it]. The paper inside said: [Thank you. I have
+        thought of a better question|I knew it! My brother said that nobody would write back].""",
         h=h,
         question=question,
         answer=answer,
@@ -81,17 +77,14 @@ def net_with_a_hole(t: Teller) -> str:
     """A fisher does not mend one hole in the net, and is laughed at for some years."""
     h = t.who("sailor", "elder", named=0.8)
     return t.tell(
-        """The net of {h.a} had a hole in it, [no bigger than a plum|the size of a child's hand]. "[Mend it|You should mend
-        that hole]," said the others in the harbour of {village}. "[The small fish swim out|You lose a third of your
-        catch]." ~"[So they do|I know]," said {h}, and [rowed out|whistled]. {h.He} came home with less than they did,
-        {season} after {season}, and {h.his} {soup} was [thinner|mostly water]. The others [shook their heads|gave {h.him}
-        needles and thread, as a joke] and made their nets [finer and finer|so fine that not a minnow got through]. ~[But
-        one year|Then came a year when] the nets of the others [came up empty|brought up boots and seaweed]. [They tried by
-        night, and they tried by day|There was not a fish from here to the lighthouse], only round the old rock where {h}
-        fished the water was [silver|boiling with them]. ~"How is it that you have fish?" they asked. ~"They are [mine|old
-        friends]," said {h}. "I let them go when they were small, and they [grew up|told their children]. [There is room in
-        the bay|Row over], there are enough for all of us. But bring your [scissors|knives] along." ~"[What for|Why
-        knives]?" ~"For the hole," said {h}. """,
+        """The net of {h.a} had a hole in it, [no bigger than a plum|the size of a child's hand]. "[Mend
+        it|You should mend that hole]," said the others in the harbour of {village}. "The small fish swim
+        out." ~{H} only nodded, and came home with less than they did, {season} after {season}, and {h.his}
+        soup was [thin|mostly water]. ~Then came a year when the nets of the others [came up empty|brought
+        up boots and seaweed]. Only round the old rock where {h} fished, the water was [silver|boiling with
+        them]. ~"How is it that you have fish?" they asked. ~"They are old friends," said {h}. "I let them
+        go when they were small, and they [grew up|told their children]. There are enough for all of us. But
+        bring your [scissors|knives] along." ~"What for?" ~"For the hole," said {h}.""",
         h=h,
     )
 
@@ -101,18 +94,15 @@ def island_that_moved(t: Teller) -> str:
     h = t.who("sailor", "child", "beast", named=0.8)
     beast = t.pick(("turtle", "whale", "sea cow", "giant crab"))
     return t.tell(
-        """[When {ship} went down|After {ship} had sunk in a storm], {h.a} swam to a small round island. There was [one
-        palm tree|a little grass] on it, and [a good many snails|a great deal of moss]. "[It will do|It is better than the
-        sea]," said {h}, and [built a hut|swept it from end to end]. Every day {h.he} [scrubbed off the sharp shells, so as
-        to walk barefoot|scratched the ground to plant beans], and every evening {h.he} sang {tune}. ~[Strange to say, the
-        stars stood somewhere else each night|It was odd that the sun came up now on the left and now on the right]. Then,
-        [on the twentieth day|one morning], the island sneezed. ~"[I beg your pardon|Bless you]," said {h}, [before {h.he}
-        had thought about it|and held on to the hut]. ~A great grey head came up out of the water. It was a {beast}, as old
-        as the hills. "[Nobody has scratched me there for a hundred years|I have not felt so clean since I was young]," it
-        said. "[Where do you want to go|Is there anything I can do for you]?" ~"Home," said {h}, "[if it is not out of your
-        way|to {village}]." ~So the people of {village} saw an island [come up the bay|drop anchor], with smoke [rising
-        from it|coming out of its hut]. {H} stepped ashore, and the island [winked|waited a little, until {h.he} had
-        scratched it once more behind the ear], and sank. """,
+        """[When {ship} went down|After {ship} had sunk in a storm], {h.a} swam to a small round island with
+        [one palm tree|a little grass] on it, and [a good many snails|a great deal of moss]. "[It will do|It
+        is better than the sea]," said {h}, and built a hut. Every day {h.he} scrubbed off the sharp shells,
+        and every evening {h.he} sang {tune}. ~ Then one morning the island sneezed. ~"Bless you," said {h},
+        [before {h.he} had thought about it|and held on to the hut]. ~A great grey head came up out of the
+        water. It was a {beast}, as old as the hills. "[Nobody has scratched me there for a hundred years|I
+        have not felt so clean since I was young]," it said. "Where do you want to go?" ~"Home," said {h},
+        "if it is not out of your way." ~So the people of {village} saw an island [come up the bay|drop
+        anchor]. {H} stepped ashore, and the island winked, and sank.""",
         h=h,
         beast=beast,
     )
@@ -122,16 +112,14 @@ def shell_in_the_hills(t: Teller) -> str:
     """A child who has never seen the sea gets a shell with the sea in it, and lends it out."""
     h, s, old = t.who("child", named=1.0), t.who("sailor", named=0.4), t.who("elder", named=0.0)
     return t.tell(
-        """High up [on {hill}|in the hills], where nobody had ever seen the sea, lived {h.a}. {When}, {s.a} came through on
-        the way home and [paid for a bowl of {soup} with|gave {h.him}, for a night in the hay,] a pink shell. "Hold it to
-        your ear," said {s}. "[That is the sea|There is a whole sea in it]." ~{H} listened, and [it went hush, and
-        hush again|heard it roll and whisper]. After that the house was [too small|always full]. The [neighbours|shepherds]
-        came to listen, one after the other, [with clean ears|and paid in {berries}]. ~{old.one} came too, last of all, and
-        [listened for a very long time|shut {old.his} eyes]. "I was born [beside that|by the sea]," {old.he} said. "[I had
-        forgotten what it says|I thought that I should never hear it again]." ~"[What does it say|Can you understand it]?"
-        asked {h}. ~"[The same as always|It is hard to put into words]. That it will be there tomorrow." ~{H} [thought for
-        a moment|looked at the shell, and at the window]. "[You may keep it for the winter|You had better have it on
-        weekdays]," {h.he} said. "[I shall fetch it in spring|I only need it on Sundays]." """,
+        """High up [on {hill}|in the hills], where nobody had ever seen the sea, lived {h.a}. {When}, {s.a}
+        came through and [paid for a bowl of {soup} with|gave {h.him}, for a night in the hay,] a pink
+        shell. "Hold it to your ear," said {s}. ~{H} listened, and it went hush, and hush again. ~{old.one}
+        came last of all, and [listened for a very long time|shut {old.his} eyes]. "I was born beside that,"
+        {old.he} said. "[I had forgotten what it says|I thought that I should never hear it again]." ~"What
+        does it say?" asked {h}. ~"[The same as always|It is hard to put into words]. That it will be there
+        tomorrow." ~{H} looked at the shell, and at the window. "[You may keep it for the winter|You had
+        better have it on weekdays]," {h.he} said. "[I shall fetch it in spring|I only need it on Sundays]." """,
         h=h,
         s=s,
         old=old,
@@ -143,18 +131,15 @@ def sand_castle(t: Teller) -> str:
     h, f = t.who("child", "beast", adjective="stubborn", named=0.9), t.who("bird", "beast")
     t.in_season("summer")
     return t.tell(
-        """{h.a} built a castle of sand on the beach of {village}, with {few} towers [and a gate of shells|and a moat].
-        [It was the finest castle on that coast|Even the crabs came to look]. Then the tide came in and [licked it
-        flat|took it away in three bites]. ~"[That is not fair|Thief]!" cried {h}, and the next day {h.he} built a [bigger
-        one|wall twice as thick]. The sea [took that as well|did not even slow down]. {H} tried [stones|driftwood], and
-        then [shouting|a sign]. The sea could not read. ~"[Why do you go on|Does it never make you tired]?" asked {f.a},
-        who had [watched it all from a post|watched for a week]. ~"It has to stop some time," said {h}. ~"[It never
-        has|I would not count on it]," said {f}. "But look [what it leaves you|how it does it]." ~{H} looked. [The sea had
-        smoothed the whole beach like a sheet|Where the castle had been, the sand was as smooth as a new page]. Not one old
-        mistake was left on it. ~"[Hm|Oh]," said {h}. [The next morning|In the morning] {h.he} came with a [bucket|spade]
-        and built a castle such as nobody had ever thought of, [crooked and wonderful|with a tower growing sideways], and
-        when the tide came, {h.he} [took off {h.his} hat to it|bowed]. "[Your turn|Clean it well]," said {h}. "Tomorrow I
-        want to try a dragon." """,
+        """{h.a} built a castle of sand on the beach of {village}, with {few} towers [and a gate of
+        shells|and a moat]. Then the tide came in and [licked it flat|took it away in three bites]. {H}
+        tried [stones|driftwood], and then a sign. The sea could not read. ~"[Why do you go on|Does it never
+        make you tired]?" asked {f.a}, who had watched for a week. ~"It has to stop some time," said {h}.
+        ~"[It never has|I would not count on it]," said {f}. "But look what it leaves you." ~{H} looked.
+        Where the castle had been, the sand was [as smooth as a new page|as smooth as a sheet]. Not one old
+        mistake was left on it. ~The next day {h} built a castle such as nobody had ever thought of, and
+        when the tide came, {h.he} [took off {h.his} hat to it|bowed]. "[Your turn|Clean it well]," said
+        {h}. "Tomorrow I want to try a dragon." """,
         h=h,
         f=f,
     )

@@ -59,11 +59,9 @@ def helped_animal_returns(t: Teller) -> str:
         stopped]: {trouble}. "[Hold still|Now, now|Do not bite me], this will not take long," said {h}, and
         set it free. The {animal} looked at {h.him} with one bright eye, and was gone. ~"[What good is that
         to you|That one will never thank you]," said the neighbours. ~"[I was going that way anyhow|I did
-        not do it for thanks]," said {h}. ~[A year went by|Time passed]. Then one night {danger}. [Nobody
-        was near|It looked bad|There was nobody to help]. {rescue}. ~[When it was over|Afterwards], there
-        sat a {animal}, [not at all out of breath|looking the other way, as if by chance]. ~"[I know you|It
-        is you]," said {h}. ~The {animal} looked at {h.him} with one bright eye, just as before, and was
-        gone.""",
+        not do it for thanks]," said {h}. ~[A year went by|Time passed]. Then one night {danger}. {rescue}.
+        ~[When it was over|Afterwards], there sat a {animal}. ~"[I know you|It is you]," said {h}. ~The
+        {animal} looked at {h.him} with one bright eye, just as before, and was gone.""",
         h=h,
         animal=animal,
         trouble=trouble,
@@ -76,14 +74,12 @@ def storm_and_shelter(t: Teller) -> str:
     """Enemies share a dry place for one night, and something of it stays."""
     h, f = t.who("small", named=0.8), t.who("big", named=0.0)
     return t.tell(
-        """The storm came over {hill} faster than a horse. [First the light went yellow, and then it went
-        out|The trees bent down until they could see their own roots]. {h.a} squeezed into a hollow {tree}
-        [and sat there, dripping|with a beating heart]. ~It was dark in there, and [somebody was
-        breathing|the dark was breathing]. ~"Good evening," said a deep voice. It was {f.one}. [On any other
-        day {h} would have run|Everybody knew about that {f.noun}]. But outside a branch came down with a
-        crash, and {h} stayed. ~"[You are standing on my tail|Please do not eat me]," said {h}. ~"[I beg
-        your pardon|I never eat in bad weather]," said the {f.noun}. ~All night they told stories, [so as
-        not to hear the thunder|about other storms]. The {f.noun} turned out to be [afraid of lightning|a
+        """The storm came over {hill} faster than a horse. {h.a} squeezed into a hollow {tree} [and sat
+        there, dripping|with a beating heart]. ~It was dark in there, and [somebody was breathing|the dark
+        was breathing]. ~"Good evening," said a deep voice. It was {f.one}. But outside a branch came down
+        with a crash, and {h} stayed. ~"[You are standing on my tail|Please do not eat me]," said {h}. ~"[I
+        beg your pardon|I never eat in bad weather]," said the {f.noun}. ~All night they told stories, [so
+        as not to hear the thunder|about other storms]. The {f.noun} turned out to be [afraid of lightning|a
         good listener|very warm]. ~In the morning the world was washed and shining. "Tomorrow we shall be
         enemies again, I suppose," said the {f.noun}. ~"Of course," said {h}. "[But it may rain
         again|Although it looks like rain on {day}]." """,
@@ -121,16 +117,15 @@ def brave_small_one(t: Teller) -> str:
         )
     )
     return t.tell(
-        """[The animals of {wood} were worried|There was trouble at {village}]: {where}. {big.a} pushed with
-        both shoulders, and [only got stuck|it did not help at all]. There was one crack, [no wider than two
-        fingers|not much bigger than a plum]. ~Everybody turned and looked at {h.a}. ~"[Not me|Oh no]," said
-        {h}. "[I do not even like the dark in my own pocket|I am afraid of spiders, and of the dark, and of
-        you]." ~"Nobody is making you," said {big}. ~{H} [looked at the crack|swallowed twice]. "If I talk
-        all the time, will you answer?" ~"Every word," said {big}. ~So {h} went in. "[I am past the first
-        corner|I am at the first beam]," came the thin voice. "We hear you!" they called. "There is a
-        spider." "What is it doing?" "[It is more afraid than I am|It says good day]." And then, after a
-        long while: "{prize}." A scratch, a bump, and it was done. ~"Were you not afraid?" asked {big}
-        [afterwards|at the feast]. ~"[All the time|Every step]," said {h} [proudly|and took another cake].""",
+        """[The animals of {wood} were worried|There was trouble at {village}]: {where}. There was one
+        crack, [no wider than two fingers|not much bigger than a plum]. ~Everybody turned and looked at
+        {h.a}. ~"[Not me|Oh no]," said {h}. "[I do not even like the dark in my own pocket|I am afraid of
+        spiders, and of the dark, and of you]." ~"Nobody is making you," said {big.a}. ~{H} swallowed. "If I
+        talk all the time, will you answer?" ~"Every word," said {big}. ~So {h} went in. "[I am past the
+        first corner|I am at the first beam]," came the thin voice. "There is a spider." "What is it doing?"
+        "[It is more afraid than I am|It says good day]." And then, after a long while: "{prize}." ~"Were
+        you not afraid?" asked {big} [afterwards|at the feast]. ~"[All the time|Every step]," said {h}
+        [proudly|and took another cake].""",
         h=h,
         big=big,
         where=where,
@@ -145,13 +140,13 @@ def echo_friend(t: Teller) -> str:
         """At the foot of {hill} lived {h.a}, where [nobody ever came by|even the postman did not go].
         {Morning}, {h.he} called "Hello!" [just to hear somebody|out of pure boredom], and from the rocks a
         voice said, "Hello!" ~"Are you alone?" shouted {h}. "Alone," said the voice. "So am I!" "So am I,"
-        said the voice. [They agreed about everything|It was wonderful how much they had in common]. ~[Only
-        it never came to visit|But it never asked anything back]. "Say something of your own!" {h} shouted
-        at last. ~"[Your own|Of your own]," said the voice, and then, from quite another side: "Who is
-        shouting like that?" ~On the path stood {f.a} [with a sack|with a lantern]. "I have heard you for
-        weeks, but I thought you were talking to a friend." ~"[So did I|I thought so too]," said {h}. "Do
-        you also agree with everything I say?" ~"[No|I doubt it|Certainly not]," said {f}, and {h} was [very
-        happy|happier than {h.he} had ever been].""",
+        said the voice. ~They agreed about everything. [Only it never came to visit|But it never asked
+        anything back]. "Say something of your own!" {h} shouted at last. ~"[Your own|Of your own]," said
+        the voice, and then, from quite another side: "Who is shouting like that?" ~On the path stood {f.a}
+        [with a sack|with a lantern]. "I have heard you for weeks, but I thought you were talking to a
+        friend." ~"[So did I|I thought so too]," said {h}. "Do you also agree with everything I say?"
+        ~"[No|I doubt it|Certainly not]," said {f}, and {h} was [very happy|happier than {h.he} had ever
+        been].""",
         h=h,
         f=f,
     )
@@ -184,10 +179,9 @@ def seed_and_season(t: Teller) -> str:
         wait. ~Nothing came. {H} [dug it up to see how it was getting on, and put it back|sang to it|read it
         the newspaper]. ~"[Leave it in peace|You must forget about it]," said {f.a} over the fence. "[A
         watched seed stays in bed|Nobody gets up while being stared at]." ~So {h} [turned {h.his} back and
-        whistled|went and painted the fence]. It rained, and the sun came out, and it rained. One morning
-        there was a green nose in the earth, and then two leaves, and by the end of the summer it was
-        {grown}. ~"That is not {promised}," said {f}. ~"No," said {h}, and walked all round it. "[But it is
-        mine|But it tried so hard|I never liked the other sort much]." ~{use}.""",
+        whistled|went and painted the fence]. One morning there was a green nose in the earth, and by the
+        end of the summer it was {grown}. ~"That is not {promised}," said {f}. ~"No," said {h}, and walked
+        all round it. "[But it is mine|But it tried so hard|I never liked the other sort much]." ~{use}.""",
         h=h,
         f=f,
         promised=promised,

@@ -34,14 +34,14 @@ def trick_backfires(t: Teller) -> str:
         )
     )
     return t.tell(
-        """{h.a} [was fond of jokes, as long as they happened to others|could not see a quiet morning without wanting to
-        spoil it]. {When}, {h.he} {trick} and [hid behind the stove|sat down to wait] for {f.a}, [who lived in the same
-        house|who was expected for dinner]. ~{h.He} waited [and giggled|with a paw over {h.his} mouth]. {Weather}. {F}
-        did not come. [{F} had met a friend on the way|{F} had stopped to pick {berries}]. {H} [yawned|waited some more],
-        and then [nodded off|was hungry], and by the time it was dark {h.he} had [forgotten all about it|quite forgotten
-        why {h.he} was waiting]. ~"[I may as well go out and look|Well, time for bed]," said {h}, and got up. ~{result}.
-        ~Just then {f} came in, with [a {food} under one arm|a basket of {berries}]. "[What happened here|Whatever are you
-        doing]?" ~"[Nothing|I was trying something out]," said {h} [with dignity|from the floor]. "It works." """,
+        """{h.a} [was fond of jokes, as long as they happened to others|could not see a quiet morning
+        without wanting to spoil it]. {When}, {h.he} {trick} and [hid behind the stove|sat down] to wait for
+        {f.a}, who lived in the same house. ~{h.He} waited [and giggled|with a paw over {h.his} mouth]. {F}
+        did not come. {H} yawned, and nodded off, and by the time it was dark {h.he} had forgotten all about
+        it. ~"[Well, time for bed|I may as well go out and look]," said {h}, and got up. ~{result}. ~Just
+        then {f} came in, with [a {food} under one arm|a basket of {berries}]. "[What happened here|Whatever
+        are you doing]?" ~"[Nothing|I was trying something out]," said {h} [with dignity|from the floor].
+        "It works." """,
         h=h,
         f=f,
         trick=trick,
@@ -63,16 +63,14 @@ def lie_uncovered(t: Teller) -> str:
         )
     )
     return t.tell(
-        """{f.a} [set a {food} on the window sill to cool|baked a {food} for the {season} fair], and when {f.he} came
-        back, there was only a plate. ~"Who ate the {food}?" ~"[It was a bear|A robber was here]," said {h.a}, [a little
-        too quickly|looking at the ceiling]. "[A huge one|With a beard]. I fought, but it was no use." ~"[Dear me|Fancy
-        that]," said {f}. "And [which way did it go|how did it get in]?" ~"[Down the chimney|Through the keyhole]. [It
-        was thinner before the {food}|It had a ladder]." ~"And {weather}, so it must have left [footprints|wet
-        footprints]." ~"It [hopped|wore slippers|flew]," said {h}, who was [beginning to sweat|not so sure any more].
-        ~"[A flying visitor|Poor you]," said {f}, and [sat down|nodded slowly]. "There is just one thing. {Proof}." ~It was
-        very quiet. [The clock ticked|A fly went round the lamp]. ~"[It was a very good {food}|It was a small bear]," said
-        {h} [at last|in a small voice]. ~"[So I see|Thank you]," said {f}. "Tomorrow you will help me bake another. [It
-        takes longer than eating|The bear may wash up]." """,
+        """{f.a} set a {food} on the window sill to cool, and when {f.he} came back, there was only a plate.
+        ~"Who ate the {food}?" ~"[It was a bear|A robber was here]," said {h.a}, [a little too
+        quickly|looking at the ceiling]. "[A huge one|With a beard]. " ~"[Dear me|Fancy that]," said {f}.
+        "And how did it get in?" ~"[Down the chimney|Through the keyhole]. It was thinner then."
+        ~"{Weather}," said {f}. "There must be footprints." ~"It [hopped|wore slippers|flew]," said {h}, who
+        was [beginning to sweat|not so sure any more]. ~"Poor you," said {f}. "There is just one thing.
+        {Proof}." ~"It was a very small bear," said {h} in a small voice. ~"So I see. Tomorrow you will help
+        me bake another," said {f}. "[It takes longer than eating|The bear may wash up]." """,
         h=h,
         f=f,
         proof=proof,
@@ -102,14 +100,13 @@ def wish_with_price(t: Teller) -> str:
         )
     )
     return t.tell(
-        """[{Evening}, {h.a} met {w.one} by the old well|By the old well sat {w.one}, and {when} {h.a} stopped there to
-        drink]. "Wish for something," said {w}. "[It costs next to nothing|I am in a good mood]." ~"I wish {wish}," said
-        {h}. "[And what does it cost|What is the price]?" ~"Only {price}." ~"[Is that all|Done]!" said {h}, [and they shook
-        on it|and laughed]. ~For a week it was [splendid|wonderful]. [{H} told everybody about it|{H} could talk of nothing
-        else]. But then {h.he} noticed that {loss}. [The roses bloomed, and it did not help|{Weather}, and {h.he} did
-        not care]. So {h.he} went back to the well and asked to undo it. ~"Certainly," said {w}. "That costs [one honest
-        day of work|one bucket of water, carried up {hill} without spilling]." ~"[Is that all|No more]?" asked {h}. ~"[That
-        is what things cost|It always was]," said {w}. "[It is the bargains that are dear|You never asked]." """,
+        """{When}, {h.a} met {w.one} by the old well. "Wish for something," said {w}. "[It costs next to
+        nothing|I am in a good mood]." ~"I wish {wish}," said {h}. "[And what does it cost|What is the
+        price]?" ~"Only {price}." ~"[Is that all|Done]!" said {h}, [and they shook on it|and laughed]. ~For
+        a week it was [splendid|wonderful]. But then {h.he} noticed that {loss}. So {h.he} went back to the
+        well and asked to undo it. ~"Certainly," said {w}. "That costs [one honest day of work|one bucket of
+        water, carried up {hill} without spilling]." ~"[Is that all|No more]?" asked {h}. ~"[That is what
+        things cost|It always was]," said {w}. "[It is the bargains that are dear|You never asked]." """,
         h=h,
         w=w,
         wish=wish,
@@ -130,16 +127,16 @@ def judge_and_the_goose(t: Teller) -> str:
         )
     )
     return t.tell(
-        """{a.a} and {b.a} came before the judge with one {farm} between them. [Both were shouting, and the {farm} was
-        louder than either|They had pulled it all the way from {village}]. "[It is mine|I raised it by hand]," said {a}.
-        "[I would know it anywhere|It was stolen from my yard]," said {b}. "It is mine." ~The judge was {j.one}, [known
-        for short words|who wanted to get to lunch]. "[Has it a mark|What is its name]?" ~"[No mark|It has no
-        name]," they both said. ~"[Hm|I see]," said the judge. "{test}." ~{B} [went pale|opened and shut {b.his} mouth].
-        "[There is no need for that|That proves nothing], your honour." ~But {a} [put down the rope|bent down] and said to the
-        {farm}, "[Go on, then|Do not be afraid]. I would rather lose you than have you hurt." ~The {farm} [looked from one
-        to the other|thought it over], walked across the floor, [between all the legs|past {b}], and sat down on the left
-        boot of {a}. ~"[I have heard the witness|That is what I call evidence]," said the judge. "{a} may go home. {b} will
-        [clean the yard of {a} for a month|sweep this floor, which needs it since your witness came]." """,
+        """{a.a} and {b.a} came before the judge with one {farm} between them. [Both were shouting, and the
+        {farm} was louder than either|They had pulled it all the way from {village}]. "[It is mine|I raised
+        it by hand]," said {a}. "[I would know it anywhere|It was stolen from my yard]," said {b}. ~The
+        judge was {j.one}, [known for short words|who wanted to get to lunch]. "{test}," said the judge.
+        ~{B} [went pale|opened and shut {b.his} mouth]. "[There is no need for that|That proves nothing],
+        your honour." ~But {a} [put down the rope|bent down] and said to the {farm}, "Go, then. [I would
+        rather lose you than have you hurt|You know the way]." ~The {farm} [looked from one to the
+        other|thought it over], walked across the floor and sat down on the left boot of {a}. ~"I have heard
+        the witness," said the judge. "{b} will sweep this floor, which needs it [since your witness
+        came|now]." """,
         a=a,
         b=b,
         j=j,
@@ -164,16 +161,14 @@ def boaster_on_watch(t: Teller) -> str:
         )
     )
     return t.tell(
-        """"I am afraid of nothing," said {h.a}, [who said it often|with both thumbs in {h.his} belt]. "[Not of wolves, nor
-        of thunder|I once looked at a bear until it said sorry]." ~"[How lucky|Good]," said the people of {village}. "Then
-        you can keep watch tonight." ~So {h} sat by the gate with a [stick|lantern] and [hummed|whistled]. {Dark}. At
-        midnight there came a sound. {noise}. ~{H} stopped humming. "[Who is there|Hello]?" {noise}. "[I warn you, I am
-        not alone|I have a stick]!" said {h}, [quite high up|from under the cart]. {noise}. ~[In the morning|At
-        last] {f.a} came along with a candle, on the way to {f.his} work, and found {h} [holding on to the top of the gate|under the cart].
-        "[Is anything wrong|What are you doing]?" ~"Ssh! [It has a hundred legs|It is out there]," whispered {h}.
-        ~{F} [went round the corner and came back|went to look]. "It is {truth}." ~It was [very quiet|quiet for some
-        time]. "[I knew that|Of course it is]," said {h}, [and got down, which took a while|picking straw off {h.his}
-        sleeves]. "I only wanted to see if you were afraid." """,
+        """"I am afraid of nothing," said {h.a}. "[Not of wolves, nor of thunder|I once looked at a bear
+        until it said sorry]." ~"[How lucky|Good]," said the people of {village}. "Then you can keep watch
+        tonight." ~So {h} sat by the gate with a [stick|lantern] and [hummed|whistled]. {Dark}. At midnight
+        there came a sound. {noise}. ~{H} [stopped|held {h.his} breath]. "[Who is there|Hello]?" {noise}. "I
+        warn you, I am not alone!" said {h}, [from under the cart|quite high up]. {f.a} found {h} [holding
+        on to the top of the gate|under the cart]. "Is anything wrong?" ~"Ssh! [It has a hundred legs|It is
+        out there]," whispered {h}. ~{F} [went round the corner and came back|went to look]. "It is
+        {truth}." "[I knew that|Of course it is]," said {h}. "I only wanted to see if you were afraid." """,
         h=h,
         f=f,
         noise=noise,
@@ -204,17 +199,14 @@ def garden_thief(t: Teller) -> str:
         )
     )
     return t.tell(
-        """[Every morning some of the {crop} were gone from the garden of {h.a}|Somebody was stealing the {crop} of {h.a}].
-        Not many, only [two or three|a handful], [pulled out neatly|and the holes were filled in again]. {H} [put up a
-        fence, and it made no difference|put up a sign, but thieves seldom read]. ~So one {season} night {h.he} sat down
-        behind the [water barrel|{fruit} tree] with a [pan and a spoon|big stick]. {Dark}. [The church clock struck one|
-        Something rustled]. And through the gate came {thief}. ~{H} had [prepared some very strong words|meant to shout],
-        but they would not come out. "[Good evening|And what is this]?" {h.he} said instead. ~The thief [jumped|dropped
-        everything] and began to tremble. "{reason}." ~{H} looked at the [stick|pan] and felt [foolish|rather silly],
-        [so {h.he} put it behind {h.his} back|and sat on it]. "[You have been pulling the wrong ones|Those are not ripe
-        yet]," {h.he} said. "[The good ones are at the back|Come by day, and I will show you]. And [bring a basket|help me
-        dig] next time." ~Since then nothing has been stolen from that garden, because [there is always somebody at the
-        gate with a basket|nobody who asks is sent away]. """,
+        """[Every morning some of the {crop} were gone from the garden of {h.a}|Somebody was stealing the
+        {crop} of {h.a}]. Not many, only a handful. {H} [put up a fence, and it made no difference|put up a
+        sign, but thieves seldom read]. ~So {night} {h.he} sat down behind the [water barrel|{fruit} tree]
+        with a big stick. {Dark}. the gate came {thief}. ~{H} had prepared some very strong words, but they
+        would not come out. "[Good evening|And what is this]?" {h.he} said instead. ~The thief
+        [jumped|dropped everything]. "{reason}." ~{H} looked at the stick and felt foolish, so {h.he} [put
+        it behind {h.his} back|sat on it]. "[You have been pulling the wrong ones|Those are not ripe yet],"
+        {h.he} said. "The good ones are at the back. And next time bring a basket." """,
         h=h,
         thief=thief,
         reason=reason,
@@ -259,16 +251,14 @@ def obedient_whistle(t: Teller) -> str:
         )
     )
     return t.tell(
-        """{When}, {h.a} helped {p.one} [over a stile|carry wood], and was given {thing}. "[It only wants to be asked|Say
-        the word, and it begins]," said {p}. "And to stop it, [you need only be polite|speak nicely]." But {h} [was
-        already running home|never listened to the ends of things]. ~"Go on!" said {h} as soon as the door was shut. [And
-        it did|It began at once]. {act}. ~"Stop!" cried {h}. "[Enough|Stop it this minute]!" It did not stop. {H} shouted,
-        [stamped and threw a boot|and called it names]. It went on [faster than before|as if it were offended]. By
-        [evening|noon] {flood}. ~{H} [ran back to {p}|found {p} by the stile], [out of breath|with only one boot on].
-        "It will not listen!" ~"[What did you say to it|And how did you ask]?" {H} told {p.him}, and {p} [sighed|raised one
-        eyebrow]. "Would you stop for that?" ~So {h} went home, [took off {h.his}
-        hat|swallowed hard] and said, "{stop}." ~And there was peace. [It took a week to tidy up|{H} has said please to
-        every spoon ever since]. """,
+        """{When}, {h.a} helped {p.one} over a stile and was given {thing}. "[It only wants to be asked|Say
+        the word, and it begins]," said {p}. "And to stop it, speak nicely." But {h} [was already running
+        home|never listened to the ends of things]. ~"Go on!" said {h}. [And it did|It began at once].
+        {act}. ~"Stop!" cried {h}. {H} shouted, [stamped and threw a boot|and called it names]. By
+        [evening|noon] {flood}. ~{H} ran back to the stile. "It will not listen!" ~"[What did you say to
+        it|And how did you ask]?" said {p}. {H} told {p.him}, and {p} raised one eyebrow. "Would you stop
+        for that?" ~So {h} went home, [took off {h.his} hat|swallowed hard] and said, "{stop}." ~And there
+        was peace. [It took a week to tidy up|{H} has said please to every spoon ever since].""",
         h=h,
         p=p,
         thing=thing,
@@ -292,17 +282,16 @@ def deal_with_winter(t: Teller) -> str:
         )
     )
     return t.tell(
-        """[On the coldest night of the year|{Night}] there was a knock at the door of {h.a}. Outside stood Winter
-        himself, [tall and thin, with a beard of ice|in a coat that creaked]. ~"[I have come for your woodpile|I have come
-        to blow out your fire]," he said. "[I do it to everyone|It is nothing against you]." ~"[Wipe your feet|Then shut
-        the door behind you]," said {h}, "[it is cold out|there is a draught]. And sit down. You look tired." ~Winter was
-        [so surprised that he sat|not used to being asked]. A puddle began to form [under his chair|round his boots].
-        ~"[Nobody is ever glad to see me|They all count the days until I go]," he said [after a while|into his beard].
-        ~"[I like the quiet you bring|Without you nobody would sit still and listen]," said {h}. "But I could use {ask}."
-        ~"[And what would I get|What is it worth to you]?" ~"{pay}," said {h}. ~Winter thought, and [dripped|his nose ran].
-        Then he nodded, [and icicles rang|and a little snow fell out of his ears]. ~[In the morning {village} wondered at
-        the weather|The almanac could not explain it]. But every year now [there is a warm day in {month}|he knocks
-        first], and in the house of {h} a chair stands ready. """,
+        """On the coldest night of the year there was a knock at the door of {h.a}. Outside stood Winter
+        himself, [tall and thin, with a beard of ice|in a coat that creaked]. ~"[I have come for your
+        woodpile|I have come to blow out your fire]," he said. ~"[Wipe your feet|Shut the door behind you],"
+        said {h}, "and sit down. You look tired." ~Winter was [so surprised that he sat|not used to being
+        asked]. A puddle began to form round his boots. ~"[Nobody is ever glad to see me|They all count the
+        days until I go]," he said. ~"I like the quiet you bring," said {h}. "But I could use {ask}." ~"What
+        would I get?" ~"{pay}," said {h}. ~Winter thought, and [dripped|his nose ran]. Then he nodded, and a
+        little snow fell out of his ears. ~[In the morning {village} wondered at the weather|The almanac
+        could not explain it]. But [in the house of {h} a chair stands ready|every year now he knocks
+        first].""",
         h=h,
         ask=ask,
         pay=pay,
@@ -314,18 +303,15 @@ def bag_of_sunshine(t: Teller) -> str:
     h, p = t.who("elder", "folk", "beast"), t.who("folk", adjective="clever", named=0.4)
     t.in_season("autumn", "winter", "spring")
     return t.tell(
-        """{Morning}, {p.a}, who had become a pedlar, [knocked at every door in {village}|came to {village} with a sack].
-        "Sunshine!" {p.he} called. "Sunshine by the bag! [Only do not open it in the dark, or it flies off|You must open
-        it out of doors, at noon, on the top of {hill}]." ~[People laughed and shut their doors|Nobody was so foolish]. But
-        {h.a}, [who had not been out for weeks|who had sat by the stove since the leaves fell], bought one for {few}
-        pennies. ~[At noon|The next day] {h} put on {h.his} boots and climbed {hill}. [It was steep|{H} had to stop to
-        breathe]. {Weather}. At the top {h.he} opened the bag and looked in. [There was nothing but a little flour|It was
-        quite empty]. ~"[Well|So]," said {h}, and sat down on the bag, [to be angry in comfort|because the stone was
-        wet]. Just then the clouds came apart [by a hand's breadth|over the valley]. A long yellow light walked over the
-        fields, [found the church|touched one roof after the other], came up the hill and stopped at {h.his} feet. ~That
-        evening {p} [was just slipping out of town|met {h} at the gate] and turned pale. "[About that bag|You want your
-        money back, I suppose]." ~"[What for|Why]?" said {h}. "[It was a bit slow to come out|It worked very well]. Have you
-        any more?" """,
+        """{Morning}, {p.a}, who had turned pedlar, came to {village} with a sack. "Sunshine!" {p.he}
+        called. "Sunshine by the bag! You must open it at noon, on the top of {hill}." ~People laughed and
+        shut their doors. But {h.a}, [who had not been out for weeks|who had sat by the stove since the
+        leaves fell], bought one for {few} pennies. ~At noon {h} climbed {hill}. {Weather}. At the top
+        {h.he} opened the bag. [There was nothing in it but a little flour|It was quite empty].
+        ~"[Well|So]," said {h}, and sat down on it to be angry in comfort. Just then the clouds came apart.
+        A long yellow light walked over the fields and stopped at {h.his} feet. ~That evening {p} met {h} at
+        the gate and turned pale. "You want your money back, I suppose." ~"[What for|Why]?" said {h}. "[It
+        was a bit slow to come out|It worked very well]. Have you any more?" """,
         h=h,
         p=p,
     )

@@ -1,0 +1,145 @@
+"""Starting a run: writes what is asked into a new run folder, and starts a trainer on it in the background.
+
+Everything that can be refused is refused before the folder exists, so a wrong option leaves nothing behind. No torch here: whoever
+starts a run need not wait for it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from engine.corpus import Corpus, split, store_text
+from engine.errors import CorpusError, UsageError
+from engine.event_log import read_events
+from engine.events import Plan as PlanEvent
+from engine.recipe import Recipe
+from engine.runs import RunFolder, check_name, suggest_name
+from engine.schedule import Plan
+from models.config import SIZES
+
+VERSION = 1  # of request.json
+
+# Fewer training characters than this teach nothing and break the arithmetic of windows.
+MIN_TRAIN_CHARS = 16
+
+
+def new_run(
+    data_dir: Path,
+    corpus: Corpus,
+    *,
+    name: str | None = None,
+    size: str = "auto",
+    values: Mapping[str, Any] | None = None,
+    recipe: Recipe | None = None,
+) -> RunFolder:
+    """A run folder that holds the request to train on `corpus`, whose text is stored beside it.
+
+    Args:
+        data_dir: holds `runs` and `corpora`.
+        name: of the run; made from the corpus' name if not given.
+        size: a name of `SIZES`, or "auto".
+        values: recipe fields that are set; the others are settled by the trainer.
+        recipe: a whole recipe instead, to repeat another run.
+
+    Raises:
+        UsageError: a value is out of range, values do not fit together, or the name is not allowed or taken.
+        CorpusError: the text is too short.
+        ResourceError: it cannot be written.
+    """
+    values = dict(values or {})
+    if recipe is None:
+        _check_values(size, values)
+    _check_length(corpus, values.get("block_size", 0) if recipe is None else recipe.block_size)
+    runs_dir = data_dir / "runs"
+    if name is None:
+        name = suggest_name(corpus.name, runs_dir)
+    check_name(name)
+    if os.path.lexists(runs_dir / name):
+        raise UsageError(f"A run named {name} exists already: choose another --name, or go on with --resume {name}.")
+    store_text(data_dir / "corpora", corpus)
+    source = corpus.source if corpus.source == "-" else _absolute(corpus.source)
+    request: dict[str, Any] = {
+        "version": VERSION,
+        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "corpus": {
+            "name": corpus.name,
+            "sha256": corpus.sha256,
+            "chars": len(corpus.text),
+            "source": source,
+        },
+        "turns": asdict(corpus.turns) if corpus.turns else None,
+        "size": size,
+        "values": values,
+    }
+    if recipe is not None:
+        request["recipe"] = recipe.to_json()
+    return RunFolder.create(runs_dir, name, request)
+
+
+def recipe_of(folder: RunFolder) -> Recipe:
+    """The recipe that repeats a run: as it was settled, with the plans it made on its way, and no clock.
+
+    Raises:
+        CheckpointError: the run has not begun, or its files are damaged.
+        UsageError: its recipe is not one of ours.
+    """
+    recipe = Recipe.from_json(folder.read_run()["recipe"])
+    plans = [Plan(e.step, e.start, e.horizon) for e in read_events(folder) if isinstance(e, PlanEvent)]
+    steps = plans[-1].horizon if plans else recipe.steps
+    return replace(recipe, time=None, steps=steps, plans=tuple(plans))
+
+
+def start_detached(folder: RunFolder, *, total_steps: int | None = None, force: bool = False) -> int:
+    """Starts a trainer that outlives this process and its terminal; returns its process id.
+
+    Its output goes to `trainer.log`. It holds the run's lock as soon as it has begun.
+    """
+    command = [sys.executable, "-m", "engine", "train", str(folder.path)]
+    if total_steps is not None:
+        command += ["--steps", str(total_steps)]
+    if force:
+        command += ["--force"]
+    log = folder.open_log()
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            # `-m` looks in the current folder first: in ours, so that a stranger's `engine` is not started.
+            cwd=Path(__file__).resolve().parent.parent,
+        )
+    finally:
+        os.close(log)
+    return process.pid
+
+
+def _check_values(size: str, values: Mapping[str, Any]) -> None:
+    if size != "auto" and size not in SIZES:
+        raise UsageError(f"There is no size {size!r:.40}; choose auto or one of {', '.join(SIZES)}.")
+    shape = {} if size == "auto" else asdict(SIZES[size])
+    Recipe(**{**shape, **values})
+
+
+def _check_length(corpus: Corpus, block_size: int) -> None:
+    train, _ = split(corpus.text)
+    least = max(MIN_TRAIN_CHARS, block_size + 1)
+    if len(train) < least:
+        raise CorpusError(
+            f"The corpus is too short to learn from: it has {len(corpus.text)} characters and needs at least "
+            f"{-(-least * 10 // 9)}; give more text{' or a smaller block_size' if block_size else ''}."
+        )
+
+
+def _absolute(source: str) -> str:
+    """A path that still names the file from another folder; a catalogue name as it is."""
+    path = Path(source)
+    return str(path.resolve()) if path.exists() else source

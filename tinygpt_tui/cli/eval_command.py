@@ -1,0 +1,61 @@
+"""`tinygpt eval`: the validation loss of a run, and the ladder of simpler predictors beside it."""
+
+from __future__ import annotations
+
+import typer
+
+from tinygpt_tui.cli.help import command, new_app
+from tinygpt_tui.cli.model_options import AT, RUN
+
+app = new_app()
+
+
+@command(
+    app,
+    """
+    tinygpt eval                                    # the newest run
+    tinygpt eval shakespeare --at last
+    tinygpt eval shakespeare --json | jq .ladder
+    """,
+)
+def eval_(
+    run: str | None = RUN,
+    at: str = AT,
+    as_json: bool = typer.Option(False, "--json", help="One JSON object."),
+) -> None:
+    """Measure a run on its validation split, beside counting models and a file compressor."""
+    from tinygpt_tui.cli.model_options import load_run
+    from tinygpt_tui.cli.output import emit, emit_json, narrate
+    from tinygpt_tui.paths import user_paths
+
+    loaded = load_run(run, at)
+    from engine.corpus import load_stored, split
+    from engine.device import use_as_trained
+    from engine.evaluate import bits, perplexity, validation_loss
+    from engine.ladder import ladder
+
+    corpus = loaded.run_info["corpus"]
+    text = load_stored(
+        user_paths().corpora_dir,
+        str(corpus.get("sha256")),
+        corpus.get("source"),
+        cache_dir=user_paths().cache,
+    )
+    train_text, val_text = split(text)
+    if len(val_text) < 2:
+        val_text = train_text
+        narrate("note: the corpus is so short that the loss is measured on the training text")
+    use_as_trained(loaded.model, loaded.run_info)
+    loss = validation_loss(loaded.model, loaded.tokenizer.encode_corpus(val_text), len(val_text))
+    rungs = ladder(train_text, val_text, loaded.tokenizer)
+    positions = len(val_text) - 1
+    if as_json:
+        numbers = {"val_loss": loss, "bits_per_char": bits(loss), "perplexity": perplexity(loss)}
+        emit_json({**numbers, "positions": positions, "step": loaded.step, "ladder": rungs})
+        return
+    emit(
+        f"val_loss     {loss:.4f} nats per character, over {positions:,} characters, at step {loaded.step:,}"
+    )
+    emit(f"             {bits(loss):.4f} bits per character, perplexity {perplexity(loss):.2f}")
+    for name, value in sorted([*rungs.items(), ("this model", loss)], key=lambda rung: -rung[1]):
+        emit(f"{'→' if name == 'this model' else ' '} {name:<10} {value:.4f}")

@@ -1,0 +1,286 @@
+"""`tinygpt train`: teaches a model a text, in the foreground or in the background, anew or going on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from tinygpt_tui.cli.corpora_commands import complete_names
+from tinygpt_tui.cli.help import command, new_app
+
+if TYPE_CHECKING:
+    from engine.events import Event
+    from engine.runs import RunFolder
+    from tinygpt_tui.paths import Paths
+
+JSON_STEP_SECONDS = 0.1
+
+app = new_app()
+
+
+@command(
+    app,
+    """
+    tinygpt train tales  # two minutes, sized for this machine
+    tinygpt train my-novel.txt --time 10m --name novel
+    tinygpt train tiny-shakespeare --steps 2000 --size 0.8m --set muon_lr=0.03
+    cat *.md | tinygpt train - --time 5m --detach  # in the background; see: tinygpt runs watch
+    tinygpt train --resume novel --steps 5000  # go on, to 5,000 steps in all
+    tinygpt train tales --recipe novel  # the same recipe on another text
+    tinygpt train tales --json | jq 'select(.event=="eval").val_loss'
+    """,
+)
+def train(
+    corpus: str | None = typer.Argument(
+        None, metavar="CORPUS", help="A file, a folder, - for standard input, or a corpus of the catalogue.",
+        autocompletion=complete_names,
+    ),
+    time_: str | None = typer.Option(None, "--time", metavar="TIME", help="How long in all, by the wall clock: 90s, 3m, 1h. [default: 2m]"),
+    steps: int | None = typer.Option(None, "--steps", metavar="N", help="How many updates, instead of a time; with --resume the new total."),
+    size: str | None = typer.Option(None, "--size", metavar="SIZE", help="auto, 0.1m, 0.3m, 0.8m, 1.8m, 4m, 10m or 30m parameters. [default: auto]"),
+    arch: str | None = typer.Option(None, "--arch", metavar="ARCH", help="modern, classic, or ngram. [default: modern]"),
+    tokenizer: str | None = typer.Option(None, "--tokenizer", metavar="KIND", help="chars, bytes, or bpe. [default: chars]"),
+    name: str | None = typer.Option(None, "--name", metavar="NAME", help="Of the run; made from the corpus' name otherwise."),
+    seed: int | None = typer.Option(None, "--seed", metavar="N", help="Start of every random draw. [default: 1]"),
+    save_every: int | None = typer.Option(None, "--save-every", metavar="N", help="Steps between checkpoints."),
+    eval_every: int | None = typer.Option(None, "--eval-every", metavar="N", help="Steps between evaluations."),
+    patience: int | None = typer.Option(None, "--patience", metavar="N", help="Stop after N steps without a better validation loss."),
+    settings: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help="Any field of the recipe, such as lr=0.003; repeatable."),
+    resume: str | None = typer.Option(None, "--resume", metavar="RUN", help="Go on from the newest good checkpoint of a run."),
+    recipe: str | None = typer.Option(None, "--recipe", metavar="RUN", help="Take the whole recipe of another run, to repeat it."),
+    detach: bool = typer.Option(False, "--detach", help="Train in the background."),
+    encoding: str | None = typer.Option(None, "--encoding", metavar="NAME", help="Read the file in this encoding."),
+    force_text: bool = typer.Option(False, "--force-text", help="Read what looks binary as text."),
+    force: bool = typer.Option(False, "--force", help="Go on although the corpus or the model looks too large."),
+    as_json: bool = typer.Option(False, "--json", help="One event per line on standard output."),
+    quiet: bool = typer.Option(False, "--quiet", help="No progress on standard error."),
+) -> None:  # fmt: skip
+    """Train a model on a text."""
+    from engine.errors import UsageError
+    from tinygpt_tui.cli.output import narrate
+    from tinygpt_tui.paths import user_paths
+    from tinygpt_tui.settings_file import load
+
+    began = _process_start()
+    paths = user_paths()
+    options = {"train.time": time_, "train.arch": arch, "train.size": size, "train.seed": seed}
+    resolved = load(options)
+    for warning in resolved.warnings:
+        narrate(f"warning: {warning}")
+    if resume is not None:
+        given = [
+            corpus,
+            time_,
+            size,
+            arch,
+            tokenizer,
+            name,
+            seed,
+            save_every,
+            eval_every,
+            patience,
+            recipe,
+            encoding,
+        ]
+        if any(value is not None for value in given) or settings:
+            raise UsageError(
+                "--resume takes the run's own corpus and recipe; only --steps, --detach, --force, --json and --quiet go with it."
+            )
+        folder, new = _resumable(paths, resume, steps), False
+    else:
+        if corpus is None:
+            raise UsageError(
+                "Name a corpus to train on, such as tales or a file; 'tinygpt corpora list' shows some."
+            )
+        values = _values(resolved.settings.train, steps=steps, time_=time_, settings=settings, tokenizer=tokenizer,
+                         save_every=save_every, eval_every=eval_every, patience=patience)  # fmt: skip
+        folder, new = (
+            _new(
+                paths, corpus, name, resolved.settings.train.size, values, recipe, encoding, force_text, force
+            ),
+            True,
+        )
+        if recipe is not None and (time_ or steps or size or arch or settings):
+            _discard(folder)
+            raise UsageError(
+                "--recipe settles the whole recipe; leave out --time, --steps, --size, --arch and --set."
+            )
+    if detach:
+        _detach(folder, steps, force, as_json)
+        return
+    raise typer.Exit(
+        _foreground(
+            folder,
+            new,
+            steps if not new else None,
+            force,
+            as_json,
+            quiet,
+            began,
+            resolved.settings.output.color,
+        )
+    )
+
+
+def _process_start() -> float:
+    """When this process began, by `time.monotonic`: what `--time` counts from."""
+    from engine.budget import process_age
+
+    return time.monotonic() - process_age()
+
+
+def _values(
+    train: Any, *, steps: int | None, time_: str | None, settings: list[str], **given: Any
+) -> dict[str, Any]:
+    """The recipe fields that the options, the environment and the settings file set."""
+    from engine.errors import UsageError
+    from engine.recipe import parse_value
+    from tinygpt_tui.settings import seconds
+
+    values: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    values |= {
+        "arch": train.arch,
+        "seed": train.seed,
+        "threads": train.threads,
+        "sample_chars": train.sample_chars,
+    }
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise UsageError(f"--set takes KEY=VALUE, such as --set lr=0.003, not {setting[:60]!r}.")
+        values[key.strip()] = parse_value(key.strip(), text.strip())
+    if steps is not None and time_ is not None:
+        raise UsageError("Give --time or --steps, not both: one settles the other.")
+    if steps is not None:
+        values["steps"] = steps
+    elif "steps" not in values and "time" not in values:
+        values["time"] = seconds(train.time)
+    if not values["threads"]:
+        del values["threads"]
+    return values
+
+
+def _new(
+    paths: Paths, source: str, name: str | None, size: str, values: dict[str, Any], recipe: str | None,
+    encoding: str | None, force_text: bool, force: bool,
+) -> RunFolder:  # fmt: skip
+    from engine.corpus import read_corpus
+    from engine.launch import new_run, recipe_of
+    from engine.run_list import resolve_run
+    from engine.runs import check_name
+    from tinygpt_tui.cli.output import narrate
+
+    if name is not None:
+        check_name(name)
+    whole = recipe_of(resolve_run(paths.runs_dir, recipe)) if recipe is not None else None
+    corpus = read_corpus(source, encoding=encoding, force_text=force_text, force=force, cache_dir=paths.cache)
+    for notice in corpus.notices:
+        narrate(f"note: {notice}")
+    return new_run(paths.data, corpus, name=name, size=size, values=values, recipe=whole)
+
+
+def _resumable(paths: Paths, run: str, steps: int | None) -> RunFolder:
+    """The run to go on with. Raises UsageError when it is finished and no new total is given."""
+    from engine.errors import BusyError, UsageError
+    from engine.recipe import check
+    from engine.run_list import resolve_run
+
+    if steps is not None:
+        check("steps", steps)
+    folder = resolve_run(paths.runs_dir, run)
+    if folder.is_locked():
+        raise BusyError(
+            f"{folder.name} is being trained already; watch it with: tinygpt runs watch {folder.name}"
+        )
+    status = folder.read_status()
+    if status is not None and status.state == "done":
+        if steps is None:
+            raise UsageError(
+                f"{folder.name} is finished at step {status.step:,}; give --steps with a larger total to go on."
+            )
+        if steps <= status.step:
+            raise UsageError(
+                f"{folder.name} has made {status.step:,} steps already; give --steps with a larger total."
+            )
+    return folder
+
+
+def _detach(folder: RunFolder, steps: int | None, force: bool, as_json: bool) -> None:
+    from engine.launch import start_detached
+    from tinygpt_tui.cli.output import emit, emit_json, narrate
+
+    pid = start_detached(folder, total_steps=steps, force=force)
+    if as_json:
+        emit_json({"run": folder.name, "pid": pid, "path": str(folder.path)})
+        return
+    emit(folder.name)
+    narrate(f"training in the background; watch it with: tinygpt runs watch {folder.name}")
+    narrate(f"stop it with: tinygpt runs stop {folder.name}")
+
+
+def _foreground(
+    folder: RunFolder, new: bool, steps: int | None, force: bool, as_json: bool, quiet: bool, began: float, color: str
+) -> int:  # fmt: skip
+    from tinygpt_tui.cli.output import narrate
+    from tinygpt_tui.cli.progress import ProgressView
+
+    stop_said = False
+    try:
+        from engine.trainer import train as run_trainer
+
+        with ProgressView.on(
+            sys.stderr, quiet=quiet or as_json and sys.stderr.isatty() is False, color=color
+        ) as view:
+            say = _speaker(view, as_json)
+            code = run_trainer(folder, say, total_steps=steps, force=force, began=began)
+    except BaseException:
+        # Nothing was settled, so nothing is lost; a run that never began would only be in the way.
+        if new and not folder.run.exists():
+            _discard(folder)
+            stop_said = True
+        raise
+    if code and not stop_said and not quiet:
+        narrate(f"stopped and saved; go on with: tinygpt train --resume {folder.name}")
+    elif not quiet and not as_json:
+        narrate(f"hear it with: tinygpt sample {folder.name}")
+    return code
+
+
+def _speaker(view: Any, as_json: bool) -> Callable[[Event], None]:
+    """What to do with each event: show it, and print it as JSON if asked. A reader that goes away ends the run as SIGTERM does."""
+    from engine.events import Step, to_json
+    from tinygpt_tui.cli.output import emit_json
+
+    due = 0.0
+    silent = not as_json
+
+    def say(event: Event) -> None:
+        nonlocal due, silent
+        view.take(event)
+        if silent:
+            return
+        if isinstance(event, Step):
+            now = time.monotonic()
+            if now < due:
+                return
+            due = now + JSON_STEP_SECONDS
+        try:
+            emit_json(to_json(event))
+        except BrokenPipeError:
+            silent = True
+            signal.raise_signal(signal.SIGTERM)
+
+    return say
+
+
+def _discard(folder: RunFolder) -> None:
+    import shutil
+
+    if os.path.lexists(folder.path):
+        shutil.rmtree(folder.path, ignore_errors=True)
