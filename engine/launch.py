@@ -62,7 +62,9 @@ def new_run(
         name = suggest_name(corpus.name, runs_dir)
     check_name(name)
     if os.path.lexists(runs_dir / name):
-        raise UsageError(f"A run named {name} exists already: choose another --name, or go on with --resume {name}.")
+        raise UsageError(
+            f"A run named {name} exists already: choose another --name, or go on with --resume {name}."
+        )
     store_text(data_dir / "corpora", corpus)
     source = corpus.source if corpus.source == "-" else _absolute(corpus.source)
     request: dict[str, Any] = {

@@ -457,7 +457,10 @@ def _part(kind: type[Any]) -> Callable[[object], Any]:
     def check(value: object) -> Any:
         if not isinstance(value, dict):
             raise _Wrong("an object")
-        return _fill(kind, dict(value))
+        try:
+            return _fill(kind, dict(value))
+        except _Wrong as wrong:
+            raise _Wrong(f"an object, but in it {wrong}") from None
 
     return check
 

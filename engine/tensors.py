@@ -69,7 +69,7 @@ def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
 def check_finite(tensors: Mapping[str, Tensor], name: str) -> None:
     """Raises CheckpointError if one holds NaN or an infinity; `name` is what the error calls their file."""
     if (tensor := not_finite(tensors)) is not None:
-        raise CheckpointError(f"{name} is damaged: {tensor} holds a value that is not finite.")
+        raise CheckpointError(f"{name} is damaged: {tensor[:80]!r} holds a value that is not finite.")
 
 
 def _check_header(data: bytes, name: str) -> None:

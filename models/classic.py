@@ -67,7 +67,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, kv: KVCache | None) -> Tensor:
         x = x + self.attention(self.attention_norm(x), kv)
-        return x + self.feed_forward(self.feed_forward_norm(x))
+        y: Tensor = self.feed_forward(self.feed_forward_norm(x))
+        return x + y
 
 
 class Attention(nn.Module):

@@ -77,7 +77,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, kv: KVCache | None) -> Tensor:
         x = x + self.attention(norm(x), cos, sin, kv)
-        return x + self.feed_forward(norm(x))
+        y: Tensor = self.feed_forward(norm(x))
+        return x + y
 
 
 class Attention(nn.Module):
@@ -123,7 +124,9 @@ def norm(x: Tensor) -> Tensor:
 
 def rotary_tables(block_size: int, head_size: int, base: float = 10_000.0) -> tuple[Tensor, Tensor]:
     """cos and signed sin of every position's angles, each (block_size, 1, head_size), ready to broadcast over heads."""
-    frequencies = base ** (-torch.arange(0, head_size, 2, dtype=torch.float64) / head_size)  # (head_size / 2,)
+    frequencies = base ** (
+        -torch.arange(0, head_size, 2, dtype=torch.float64) / head_size
+    )  # (head_size / 2,)
     angles = torch.outer(torch.arange(block_size, dtype=torch.float64), frequencies)[:, None, :]
     cos, sin = angles.cos(), angles.sin()
     return torch.cat((cos, cos), -1).float(), torch.cat((-sin, sin), -1).float()

@@ -164,10 +164,16 @@ def _write(path: Path, document: TOMLDocument) -> None:
 
     text = document.as_string()
     # Never replace the person's file by one that would not read back as meant.
-    if tomllib.loads(text) != document.unwrap():
+    if _filled(tomllib.loads(text)) != _filled(document.unwrap()):
         raise SettingsError(f"{path} cannot be edited safely: change it by hand")
     make_private_dir(path.parent)
     write_atomic(path, text.encode("utf-8"))
+
+
+def _filled(table: dict[str, Any]) -> dict[str, Any]:
+    """`table` without what is empty: a table written as dotted keys vanishes with the last of them."""
+    inner = {name: _filled(value) if isinstance(value, dict) else value for name, value in table.items()}
+    return {name: value for name, value in inner.items() if value != {}}
 
 
 def _text(path: Path) -> str:

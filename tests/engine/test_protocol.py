@@ -158,7 +158,20 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
-FIELDS = "id text run at sampler seed max stop chars_per_s chars symbols rest start settings v".split()
+FIELDS = [
+    "id",
+    "text",
+    "run",
+    "at",
+    "sampler",
+    "seed",
+    "max",
+    "stop",
+    "chars_per_s",
+    "chars",
+    "settings",
+    "v",
+]
 NAMES = [type(message).__name__.lower() for message in REQUESTS + REPLIES]
 
 
@@ -174,7 +187,7 @@ def test_no_json_object_can_do_more_than_be_refused(key, name, rest):
         try:
             message = parse(line)
         except p.ProtocolError as error:
-            assert "\n" not in str(error) or "\n" in str(name) + str(list(rest))
+            assert "\n" not in str(error)
         else:
             assert p.to_line(message).endswith(b"\n")
     assert p.request_id(line) is None or p.request_id(line) == rest["id"]

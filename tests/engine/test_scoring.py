@@ -13,9 +13,10 @@ from models import ModelConfig
 from models.ngram import NGram
 
 LETTERS = "\n abcdefghijklmnopqrstuvwxyz"
+VOCAB = len(LETTERS)
 
 
-def tiny_model(arch, block, vocab=len(LETTERS), seed=0, dropout=0.0):
+def tiny_model(arch, block, vocab=VOCAB, seed=0, dropout=0.0):
     """Random weights in float64, scaled up so that characters differ in their surprise."""
     config = ModelConfig(arch, vocab, block, n_layer=1, n_head=2, n_embd=16, dropout=dropout)
     model = models.build(config).double()
@@ -27,7 +28,7 @@ def tiny_model(arch, block, vocab=len(LETTERS), seed=0, dropout=0.0):
     return model.eval()
 
 
-def random_ids(n, vocab=len(LETTERS)):
+def random_ids(n, vocab=VOCAB):
     return np.random.default_rng(n).integers(0, vocab, n)
 
 

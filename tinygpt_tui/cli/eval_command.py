@@ -23,7 +23,7 @@ def eval_(
     at: str = AT,
     as_json: bool = typer.Option(False, "--json", help="One JSON object."),
 ) -> None:
-    """Measure a run on its validation split, beside counting models and a file compressor."""
+    """Measure a run beside counting models and a file compressor."""
     from tinygpt_tui.cli.model_options import load_run
     from tinygpt_tui.cli.output import emit, emit_json, narrate
     from tinygpt_tui.paths import user_paths

@@ -133,7 +133,8 @@ def format_seconds(seconds: float | None) -> str:
         return f"{whole // 60}m{whole % 60:02}s"
     if whole < 86_400:
         return f"{whole // 3600}h{whole % 3600 // 60:02}m"
-    return f"{min(9999, whole // 86_400)}d{whole % 86_400 // 3600:02}h"
+    days = whole // 86_400
+    return f"{days}d{whole % 86_400 // 3600:02}h" if days < 1000 else "> 999 d"
 
 
 class LiveLine:

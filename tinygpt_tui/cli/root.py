@@ -27,6 +27,12 @@ class Lazy:
 
 # In the order in which a newcomer needs them. A summary repeats the first sentence of the command's own help.
 COMMANDS: dict[str, Lazy] = {
+    "train": Lazy("train_command", "Train a model on a text."),
+    "sample": Lazy("sample_command", "Continue a text with a trained model."),
+    "chat": Lazy("chat_command", "Talk with a trained model in a plain terminal."),
+    "score": Lazy("score_command", "Measure how surprised a model is by a text."),
+    "eval": Lazy("eval_command", "Measure a run beside counting models and a file compressor."),
+    "runs": Lazy("runs_commands", "See and steer any run from any terminal."),
     "corpora": Lazy("corpora_commands", "List, show and fetch texts to learn from."),
     "config": Lazy("config_commands", "Show and change settings."),
     "paths": Lazy("paths_command", "Show where tinygpt keeps things."),
@@ -52,7 +58,7 @@ class Root(Group):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         lazy = COMMANDS.get(cmd_name)
         if lazy is not None and self._listing:
-            return Command(cmd_name, help=lazy.summary)
+            return Command(cmd_name, short_help=lazy.summary)  # a short help is never cut
         if lazy is not None and cmd_name not in self.commands:
             from typer.main import get_command
 

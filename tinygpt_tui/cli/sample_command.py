@@ -35,7 +35,7 @@ def sample(
     min_p: float | None = MIN_P,
     repetition: float | None = REPETITION,
     seed: int | None = SEED,
-    stop: list[str] = typer.Option([], "--stop", metavar="TEXT", help="Stop before this text; repeatable."),
+    stop: list[str] | None = typer.Option(None, "--stop", metavar="TEXT", help="Stop before this text; repeatable."),
     at: str = AT,
     as_json: bool = typer.Option(False, "--json", help="One JSON object per line."),
 ) -> None:  # fmt: skip
@@ -48,7 +48,8 @@ def sample(
     wanted = everything.sample.chars if chars is None else chars
     if not 0 <= wanted <= 10_000_000:
         raise UsageError(f"-n must be from 0 to 10,000,000 characters, not {wanted}.")
-    if any(not text for text in stop):
+    stops = stop or []
+    if any(not text for text in stops):
         raise UsageError("--stop needs a text to stop at.")
     dice = resolve_seed(seed)
     text = _read_prompt() if prompt == "-" else prompt
@@ -57,7 +58,7 @@ def sample(
         narrate(f"note: {note}")
     from engine.generate import generate
 
-    pieces = generate(loaded.model, loaded.tokenizer, text, wanted, settings, dice, stop)
+    pieces = generate(loaded.model, loaded.tokenizer, text, wanted, settings, dice, stops)
     if text and not as_json and is_terminal(sys.stdout):
         emit(text, end="")
     began, first, written, batch, sent = time.monotonic(), None, 0, "", 0.0

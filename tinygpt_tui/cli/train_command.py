@@ -51,7 +51,7 @@ def train(
     save_every: int | None = typer.Option(None, "--save-every", metavar="N", help="Steps between checkpoints."),
     eval_every: int | None = typer.Option(None, "--eval-every", metavar="N", help="Steps between evaluations."),
     patience: int | None = typer.Option(None, "--patience", metavar="N", help="Stop after N steps without a better validation loss."),
-    settings: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help="Any field of the recipe, such as lr=0.003; repeatable."),
+    settings: list[str] | None = typer.Option(None, "--set", metavar="KEY=VALUE", help="Any field of the recipe, such as lr=0.003; repeatable."),
     resume: str | None = typer.Option(None, "--resume", metavar="RUN", help="Go on from the newest good checkpoint of a run."),
     recipe: str | None = typer.Option(None, "--recipe", metavar="RUN", help="Take the whole recipe of another run, to repeat it."),
     detach: bool = typer.Option(False, "--detach", help="Train in the background."),
@@ -98,34 +98,20 @@ def train(
             raise UsageError(
                 "Name a corpus to train on, such as tales or a file; 'tinygpt corpora list' shows some."
             )
-        values = _values(resolved.settings.train, steps=steps, time_=time_, settings=settings, tokenizer=tokenizer,
+        values = _values(resolved.settings.train, steps=steps, time_=time_, settings=settings or [], tokenizer=tokenizer,
                          save_every=save_every, eval_every=eval_every, patience=patience)  # fmt: skip
-        folder, new = (
-            _new(
-                paths, corpus, name, resolved.settings.train.size, values, recipe, encoding, force_text, force
-            ),
-            True,
-        )
         if recipe is not None and (time_ or steps or size or arch or settings):
-            _discard(folder)
             raise UsageError(
                 "--recipe settles the whole recipe; leave out --time, --steps, --size, --arch and --set."
             )
+        wanted = resolved.settings.train.size
+        folder = _new(paths, corpus, name, wanted, values, recipe, encoding, force_text, force)
+        new, steps = True, None
     if detach:
         _detach(folder, steps, force, as_json)
         return
-    raise typer.Exit(
-        _foreground(
-            folder,
-            new,
-            steps if not new else None,
-            force,
-            as_json,
-            quiet,
-            began,
-            resolved.settings.output.color,
-        )
-    )
+    color = resolved.settings.output.color
+    raise typer.Exit(_foreground(folder, new, steps, force, as_json, quiet, began, color))
 
 
 def _process_start() -> float:
@@ -230,22 +216,17 @@ def _foreground(
     from tinygpt_tui.cli.output import narrate
     from tinygpt_tui.cli.progress import ProgressView
 
-    stop_said = False
     try:
         from engine.trainer import train as run_trainer
 
-        with ProgressView.on(
-            sys.stderr, quiet=quiet or as_json and sys.stderr.isatty() is False, color=color
-        ) as view:
-            say = _speaker(view, as_json)
-            code = run_trainer(folder, say, total_steps=steps, force=force, began=began)
+        with ProgressView.on(sys.stderr, quiet=quiet, color=color) as view:
+            code = run_trainer(folder, _speaker(view, as_json), total_steps=steps, force=force, began=began)
     except BaseException:
         # Nothing was settled, so nothing is lost; a run that never began would only be in the way.
         if new and not folder.run.exists():
             _discard(folder)
-            stop_said = True
         raise
-    if code and not stop_said and not quiet:
+    if code and not quiet:
         narrate(f"stopped and saved; go on with: tinygpt train --resume {folder.name}")
     elif not quiet and not as_json:
         narrate(f"hear it with: tinygpt sample {folder.name}")

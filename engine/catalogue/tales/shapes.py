@@ -10,6 +10,8 @@ from engine.catalogue.tales import shapes_home as home
 from engine.catalogue.tales import shapes_lost as lost
 from engine.catalogue.tales import shapes_road as road
 from engine.catalogue.tales import shapes_sea as sea
+from engine.catalogue.tales import shapes_short as short
+from engine.catalogue.tales import shapes_small as small
 from engine.catalogue.tales import shapes_wild as wild
 from engine.catalogue.tales import shapes_wits as wits
 from engine.catalogue.tales.grammar import Teller
@@ -75,4 +77,30 @@ SHAPES: tuple[Shape, ...] = (
     heart.scarecrow_and_crows,
     heart.house_of_day_and_night,
     heart.new_shoes,
+    small.royal_hiccups,
+    small.queue_for_nothing,
+    small.travelling_yawn,
+    small.lost_word,
+    small.salt_in_the_soup,
+    small.last_leaf,
+    small.wrong_button,
+    small.peas_in_the_snow,
+    small.snowman_in_july,
+    small.guest_who_stayed,
+    small.henhouse_afloat,
+    small.goat_ate_it,
+    short.two_umbrellas,
+    short.polite_wolf,
+    short.needle_in_the_hay,
+    short.weathercock,
+    short.bear_wakes_early,
+    short.pocket_full_of_wind,
+    short.bench_for_three,
+    short.painted_door,
+    short.cat_and_mouse_treaty,
+    short.cloud_and_puddle,
+    short.heavy_basket,
+    short.smallest_parade,
+    short.snoring_contest,
+    short.apple_that_waited,
 )
