@@ -41,11 +41,15 @@ class Start:
 
 @dataclass(frozen=True)
 class Plan:
-    """From `step` on, the schedule is the one that began at step `start` and ends at step `horizon`."""
+    """From `step` on, the schedule is the one that began at step `start` and ends at step `horizon`.
+
+    `timed` says that a time budget set the horizon and may move it.
+    """
 
     step: int
     start: int
     horizon: int
+    timed: bool = False
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from engine.checkpoint import find_checkpoint, load_training, load_weights
 from engine.corpus import load_stored, split
 from engine.device import Machine, probe, use
 from engine.errors import CheckpointError, CorpusError, UsageError
+from engine.event_log import read_events
 from engine.manifest import Checkpoint
 from engine.optim import Optimizer
 from engine.recipe import Recipe
@@ -107,12 +108,19 @@ def prepare(
         device=device,
     )
     info["params"] = model.num_params()
-    plans = list(recipe.plans) or [Plan(0, 0, recipe.steps)]
-    state, wall_seconds = State(plans=plans, timed=recipe.time is not None), 0.0
+    plans = list(recipe.plans) or [Plan(0, 0, recipe.steps, timed=recipe.time is not None)]
+    state, wall_seconds = State(plans=plans), 0.0
     if any(c.problem is None for c in list_checkpoints(folder)):
         checkpoint, skipped = find_checkpoint(folder, "last")
         warnings += skipped
         wall_seconds = _restore(job, state, checkpoint)
+        # A plan made at this very step may be younger than the checkpoint, which is written only once.
+        told = [
+            Plan(e.step, e.start, e.horizon, e.timed)
+            for e in read_events(folder)
+            if isinstance(e, events.Plan)
+        ]
+        state.plans += [plan for plan in told if plan.step == state.step and plan not in state.plans]
     _extend(state, total_steps)
     if not folder.run.exists():
         folder.write_tokenizer(tokenizer.to_json())
@@ -199,7 +207,7 @@ def _restore(job: Job, state: State, checkpoint: Checkpoint) -> float:
         state.controls = [events.Control(**control) for control in data["controls"]]
         state.val_loss, state.eval_step = data["last_val_loss"], data["eval_step"]
         state.best_val_loss, state.best_step = data["best_val_loss"], data["best_step"]
-        state.train_chars, state.seconds, state.timed = data["train_chars"], data["seconds"], data["timed"]
+        state.train_chars, state.seconds = data["train_chars"], data["seconds"]
         return float(data["wall_seconds"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
@@ -213,7 +221,6 @@ def _extend(state: State, total_steps: int | None) -> None:
         return
     if total_steps <= state.step:
         raise UsageError(f"The run has made {state.step} steps already; ask for more than that with --steps.")
-    state.timed = False
     finished = state.step >= state.horizon
     start = state.step if finished else state.plans[-1].start
     state.plans.append(Plan(state.step, start, total_steps))

@@ -236,11 +236,8 @@ def draw(dist: Distribution, u: float) -> int:
     Sorted, so that a low die stays a likely symbol and a high one an unlikely one whatever the knobs do.
     """
     cumulative = dist.final[dist.order].cumsum()
-    place = int(cumulative.searchsorted(u * cumulative[-1], side="right"))
-    if place == len(cumulative):
-        # Rounding carried the die to the very end, which belongs to the least likely symbol that can come.
-        place = int(np.count_nonzero(dist.final)) - 1
-    return int(dist.order[place])
+    # u is at most 1 - 2^-53, so the product rounds to less than the total and always lands on a symbol with p > 0.
+    return int(dist.order[cumulative.searchsorted(u * cumulative[-1], side="right")])
 
 
 def loop_penalties(history_ids: Sequence[int], vocab_size: int, strength: float) -> NDArray[np.float64]:

@@ -13,11 +13,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Plan:
-    """From `step` on, the rate warms up at `start` and has decayed to zero at `horizon` (all counted in steps)."""
+    """From `step` on, the rate warms up at `start` and has decayed to zero at `horizon` (all counted in steps).
+
+    `timed` says that a time budget set the horizon and may move it.
+    """
 
     step: int
     start: int
     horizon: int
+    timed: bool = False
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def _run(folder: RunFolder, prepared: Prepared, desk: _Desk, signals: Signals, b
     obeyed = {control.id for control in state.controls}
     replay = [c for c in seen if c.do in ("lr", "extend") and c.step >= state.step and c.id not in obeyed]
     budget = None
-    if job.recipe.time is not None and state.timed:
+    if job.recipe.time is not None and state.plans[-1].timed:
         budget = Budget(job.recipe.time, time.monotonic() - began + prepared.wall_seconds)
 
     def save() -> str:

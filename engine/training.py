@@ -68,7 +68,6 @@ class State:
         controls: every learning-rate change and extension obeyed so far, as (id, step, do, value).
         val_loss: at the last evaluation; `eval_step` is its step.
         seconds: spent training in all, pauses excluded.
-        timed: a time budget rules the horizon.
     """
 
     step: int = 0
@@ -80,7 +79,6 @@ class State:
     best_step: int = 0
     train_chars: int = 0
     seconds: float = 0.0
-    timed: bool = False
 
     @property
     def horizon(self) -> int:
@@ -140,7 +138,7 @@ class Training:
         state = self.state
         params = self.job.model.num_params()
         yield events.Start(self.job.run, state.step, params, state.horizon, self.recipe.seed)
-        yield from (events.Plan(p.step, p.start, p.horizon) for p in state.plans[-1:] if p.step == state.step)
+        yield from (_told(plan) for plan in state.plans[-1:] if plan.step == state.step)
         if state.step == 0:
             yield from self._sample()
         while True:
@@ -274,8 +272,8 @@ class Training:
         plan = state.plans[-1]
         horizon = budget.horizon(state.step, plan.horizon, self._evals.cost or self._eval_guess())
         if horizon != plan.horizon:
-            state.plans.append(Plan(state.step, plan.start, horizon))
-            yield events.Plan(state.step, plan.start, horizon)
+            state.plans.append(Plan(state.step, plan.start, horizon, timed=True))
+            yield _told(state.plans[-1])
 
     def _obey(self) -> Iterator[Event]:
         """At a step boundary: replays what an earlier process was told here, then obeys what is new, then waits while paused."""
@@ -323,8 +321,8 @@ class Training:
                 horizon = plan.horizon + int(control.value or 0)
                 if self.around.budget:
                     self.around.budget.extend(horizon - plan.horizon)
-                state.plans.append(Plan(state.step, plan.start, horizon))
-                yield events.Plan(state.step, plan.start, horizon)
+                state.plans.append(Plan(state.step, plan.start, horizon, plan.timed))
+                yield _told(state.plans[-1])
 
     def _finish(self, params: int) -> Iterator[Event]:
         """Evaluates unless somebody is waiting to leave, saves, and says goodbye."""
@@ -341,3 +339,7 @@ class Training:
             self.job.run, state.step, state.val_loss, state.best_val_loss, state.train_chars, state.seconds,
             state.train_chars / state.seconds if state.seconds else 0.0, params, self._ended or "steps",
         )  # fmt: skip
+
+
+def _told(plan: Plan) -> events.Plan:
+    return events.Plan(plan.step, plan.start, plan.horizon, plan.timed)

@@ -134,6 +134,8 @@ def test_a_torn_last_line_harms_no_other(folder: RunFolder, cut: int) -> None:
     with folder.events.open("ab") as file:
         file.write(dump_line(step(2))[:cut])
     assert read_events(folder) == [step(1)]
+    EventLog.open(folder).close()
+    assert folder.events.read_bytes().endswith(b"\n")
     write(folder, step(3))
     assert read_events(folder) == [step(1), step(3)]
 

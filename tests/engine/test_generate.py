@@ -305,6 +305,14 @@ def test_generating_writes_exactly_as_many_characters_as_asked_and_none_for_none
         assert sum(len(piece.text) for piece in generate(model, tokenizer, "abc", n, seed=1)) == n
 
 
+def test_a_token_that_reaches_past_the_last_character_is_cut():
+    pairs = SimpleNamespace(decoder=lambda: SimpleNamespace(push=lambda id: "xy", flush=lambda: ""))
+    stream = Stream(nameless_model(), decoder=Scripted([0]))
+    continuation = Continuation(stream, pairs, 5)
+    texts = [piece.text for _ in range(3) for piece in continuation.advance()]
+    assert (texts, continuation.ended) == (["xy", "xy", "x"], "max")
+
+
 def test_bytes_count_as_characters_only_when_one_is_complete():
     tokenizer = train_tokenizer("bytes", "")
     decoder = Scripted(list("aé€".encode()), vocab=256)

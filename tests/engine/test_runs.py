@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -362,6 +363,13 @@ def test_asking_whether_a_run_is_locked_never_keeps_a_writer_out(folder: RunFold
         child.stdout.close()
 
 
+def test_two_who_ask_at_once_do_not_take_each_other_for_a_writer(folder: RunFolder) -> None:
+    folder.acquire().release()
+    with folder.lock.open() as file:
+        fcntl.flock(file, fcntl.LOCK_SH)  # what asking does, for a moment
+        assert not folder.is_locked()
+
+
 def test_a_lock_is_free_after_release_and_names_its_last_holder(folder: RunFolder) -> None:
     folder.lock.write_text("99999999 and more")
     lock = folder.acquire()
@@ -515,6 +523,21 @@ def test_a_link_to_elsewhere_is_no_run(runs_dir: Path, folder: RunFolder, tmp_pa
         with pytest.raises(TinygptError):
             attempt(runs_dir, "link")
     assert outside.is_dir()
+
+
+def test_a_trainer_that_waited_for_the_lock_of_a_deleted_run_says_so(
+    runs_dir: Path, folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = runs.locks._take
+
+    def deleted_meanwhile(fd: int, path: Path) -> None:
+        monkeypatch.setattr(runs.locks, "_take", take)
+        delete_run(runs_dir, "tales")
+        take(fd, path)
+
+    monkeypatch.setattr(runs.locks, "_take", deleted_meanwhile)
+    with pytest.raises(CheckpointError, match="deleted"):
+        folder.acquire()
 
 
 def test_a_trainer_that_meets_a_deleted_run_says_so(runs_dir: Path, folder: RunFolder) -> None:

@@ -14,6 +14,7 @@ from engine.sampler import (
     LOOP_LONGEST,
     LOOP_RANGE,
     NEUTRAL,
+    Distribution,
     SamplerSettings,
     Stage,
     distribution,
@@ -189,6 +190,19 @@ def test_at_temperature_1_symbols_come_as_often_as_the_model_says():
 def test_a_low_die_draws_the_likeliest_symbol_and_a_high_one_the_least_likely():
     dist = distribution(np.log([0.1, 0.6, 0.3]), NEUTRAL)
     assert [draw(dist, u) for u in (0.0, 0.59, 0.61, 0.89, 0.91, 1 - 2**-53)] == [1, 1, 2, 2, 0, 0]
+
+
+def test_a_die_on_the_boundary_belongs_to_the_less_likely_symbol_and_none_to_the_impossible():
+    p = np.array([0.0, 0.25, 0.5, 0.25, 0.0])
+    dist = Distribution(p, p, ())
+    assert [draw(dist, u) for u in (0.0, 0.5, 0.75, 1 - 2**-53)] == [2, 1, 3, 3]
+
+
+@given(st.lists(st.floats(1e-300, 1.0), min_size=1, max_size=9))
+def test_the_highest_die_lands_on_the_least_likely_symbol_whatever_the_sum_rounds_to(weights):
+    p = np.array(weights)
+    dist = Distribution(p, p, ())
+    assert draw(dist, 1 - 2**-53) in range(len(p))
 
 
 def slow_penalties(history, vocab, strength):

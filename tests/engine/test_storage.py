@@ -259,6 +259,14 @@ def test_a_line_that_was_not_acknowledged_is_not_found_later(
     assert path.read_bytes() == b"one\ntwo\n"  # of three attempts, the one that came through
 
 
+def test_the_name_of_a_new_file_of_lines_is_flushed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = Log()
+    monkeypatch.setattr(storage, "ops", log)
+    for _ in range(2):  # the second time it is no new name
+        os.close(storage.open_append(folder / "lines"))
+        assert log.calls == ["fsync data"]
+
+
 def test_folders_are_private_whatever_the_umask(folder: Path) -> None:
     before = os.umask(0)
     try:

@@ -142,12 +142,17 @@ def test_no_slot_of_a_template_is_left_unfilled() -> None:
 
 
 def test_tidy_chooses_the_article_by_sound() -> None:
-    assert tidy("a owl, an fox, a hour, an one-eyed cat. a apple") == "An owl, a fox, an hour, a one-eyed cat. An apple"
+    assert (
+        tidy("a owl, an fox, a hour, an one-eyed cat. a apple")
+        == "An owl, a fox, an hour, a one-eyed cat. An apple"
+    )
 
 
 def test_a_word_drawn_for_a_tale_stays_and_its_second_differs() -> None:
     for seed in range(50):
-        first, again, second = Teller(random.Random(seed)).tell("{tree}, {tree}, {tree_b}").lower().split(", ")
+        first, again, second = (
+            Teller(random.Random(seed)).tell("{tree}, {tree}, {tree_b}").lower().split(", ")
+        )
         assert first == again != second
 
 

@@ -25,7 +25,11 @@ class Outcome:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """`TINYGPT_HOME`, not made yet; no other setting of the person who runs the tests gets in."""
     for name in list(os.environ):
-        if name.startswith(("TINYGPT_", "_TINYGPT_")) or name in ("NO_COLOR", "FORCE_COLOR", "PYTHONPATH"):
+        if name.startswith(("TINYGPT_", "_TINYGPT_")) or name in (
+            "NO_COLOR",
+            "FORCE_COLOR",
+            "PYTHONUNBUFFERED",
+        ):
             monkeypatch.delenv(name)
     folder = tmp_path / "home"
     monkeypatch.setenv("TINYGPT_HOME", str(folder))

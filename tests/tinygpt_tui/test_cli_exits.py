@@ -125,6 +125,20 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(args: tuple[str, ...])
     assert (done.returncode, done.stderr) == (1, "")
 
 
+def test_output_that_waits_to_be_written_when_the_reader_goes_is_no_defect() -> None:
+    script = (
+        "import sys; from tinygpt_tui.cli import exits;"
+        "exits._invoke = lambda args: sys.stdout.write('text') * 0; sys.exit(exits.run())"
+    )
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-c", script], stdout=write, stderr=subprocess.PIPE, text=True, timeout=60
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("args", [("--help",), ("--version",), ("paths", "--json")])
 def test_output_that_does_not_fit_on_the_disk_is_an_error_and_not_silence(args: tuple[str, ...]) -> None:

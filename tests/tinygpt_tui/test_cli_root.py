@@ -28,14 +28,14 @@ def walk(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, 
 PAGES = dict(walk(get_command(app)))
 
 
-def loaded_by(*args: str, env: dict[str, str] | None = None) -> set[str]:
-    """The heavy modules that a run of the command loads."""
+def loaded_by(*args: str, of: tuple[str, ...] = HEAVY) -> set[str]:
+    """Which modules of `of` a run of the command loads."""
     script = (
         "import sys; from tinygpt_tui.__main__ import main; main();"
-        f"sys.stderr.write(' '.join(m for m in {HEAVY!r} if m in sys.modules))"
+        f"sys.stderr.write(' '.join(m for m in {of!r} if m in sys.modules))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, *args], env=env, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", script, *args], capture_output=True, text=True, timeout=60, check=True
     )
     return set(done.stderr.split())
 
@@ -72,6 +72,19 @@ def test_help_loads_nothing_heavy(path: tuple[str, ...]) -> None:
 def test_what_needs_no_command_loads_nothing_heavy(args: tuple[str, ...]) -> None:
     lines = loaded_by(*args)
     assert lines.isdisjoint(HEAVY)
+
+
+@pytest.mark.parametrize("complete", [False, True])
+def test_listing_the_commands_imports_none_of_them(complete: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if complete:
+        monkeypatch.setenv("_TINYGPT_COMPLETE", "complete_bash")
+        monkeypatch.setenv("COMP_WORDS", "tinygpt ")
+        monkeypatch.setenv("COMP_CWORD", "1")
+    commands = tuple(f"tinygpt_tui.cli.{lazy.module}" for lazy in COMMANDS.values())
+    assert loaded_by("--help", of=commands) == set()
+    assert loaded_by("paths", "--help", of=commands) == (
+        set() if complete else {"tinygpt_tui.cli.paths_command"}
+    )
 
 
 @pytest.mark.parametrize("words", ["tinygpt ", "tinygpt co", "tinygpt config --", "tinygpt config get --"])

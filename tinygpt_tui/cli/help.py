@@ -63,16 +63,16 @@ def write_examples(examples: str | None, formatter: Any) -> None:
         return
     parts = (line.partition("  # ") for line in inspect.cleandoc(examples).splitlines())
     lines = [(line.rstrip(), remark) for line, _, remark in parts]
-    room = formatter.width - 4  # for a line and its remark
+    room = formatter.width - 4  # for an example and its remark, of 80 columns
     remarked = sorted((len(line), len(remark)) for line, remark in lines if remark)
     # As far to the right as the longest line whose remarks, and those of all shorter ones, still fit.
     fitting = [
-        at for at, _ in remarked if all(at + 2 + size <= room for length, size in remarked if length <= at)
+        at for at, _ in remarked if all(at + size <= room for length, size in remarked if length <= at)
     ]
     column = max(fitting, default=0)
     with formatter.section("Examples"):
         for line, remark in lines:
-            if remark and max(len(line), column) + 2 + len(remark) > room:
+            if remark and max(len(line), column) + len(remark) > room:
                 formatter.write(f"  # {remark}\n  {line}\n")
             else:
                 formatter.write(f"  {line:<{column}}  # {remark}\n" if remark else f"  {line}\n")

@@ -27,12 +27,8 @@ def emit(text: str, end: str = "\n") -> None:
     out = sys.stdout
     if out is None:  # closed by whoever started us
         return
-    try:
-        out.write((safe_text(text) if is_terminal(out) else text) + end)
-        out.flush()
-    except BrokenPipeError:
-        abandon_stdout()
-        raise
+    out.write((safe_text(text) if is_terminal(out) else text) + end)
+    out.flush()
 
 
 def emit_json(value: object) -> None:

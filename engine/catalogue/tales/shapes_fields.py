@@ -13,13 +13,13 @@ def first_snow(t: Teller) -> str:
         """{h.a} had been born in spring and [knew all about the world|thought that was how things were]: it
         was green. {Morning}, {h.he} looked out and [cried out|got a fright]. "[The sky is coming
         off|Somebody has rubbed out the meadow]!" ~{h.He} ran from door to door, [leaving small holes all
-        the way|up to {h.his} chest in it]. "[Wake up|Help]! The path is gone, and the pond is gone!" ~"It
-        is only snow," said {old.a}. ~"[What is it for|Does it bite]?" ~"[It keeps the seeds warm|It is for
-        quiet, I think]. And for sliding." ~"[And where is the green|But where did the green go]?"
-        ~"Underneath," said {old}. "[It is asleep|You can dig and see]." ~{H} dug. Far down there was one
-        blade of grass, [bent and cold and green|no longer than a whisker]. {H} breathed on it, and covered
-        it up again. ~Then {h.he} went [very softly|on tiptoe] from door to door once more. "Ssh," {h.he}
-        said to everybody. "[Not so loud|You can go on sleeping]. It is only [underneath|waiting]." """,
+        the way|up to {h.his} chest in it]. ~"It is only snow," said {old.a}. ~"[What is it for|Does it
+        bite]?" ~"[It keeps the seeds warm|It is for quiet, I think]. And for sliding." ~"[And where is the
+        green|But where did the green go]?" ~"Underneath," said {old}. "[It is asleep|You can dig and see]."
+        ~{H} dug. Far down there was one blade of grass, [bent and cold and green|no longer than a whisker].
+        {H} breathed on it, and covered it up again. ~Then {h.he} went [very softly|on tiptoe] from door to
+        door once more. "Ssh," {h.he} said to everybody. "[Not so loud|You can go on sleeping]. It is only
+        [underneath|waiting]." """,
         h=h,
         old=old,
     )
@@ -31,14 +31,13 @@ def forgotten_nuts(t: Teller) -> str:
     return t.tell(
         """Every autumn {h.a} buried a great many [nuts|acorns], and every winter {h.he} [could not remember
         where|had no idea where they were]. "[Under the big stone|It was near something brown]," {h.he}
-        would say, and find [an old bone|nothing but snow]. ~"Draw a map," said {f.a}. {H} drew a map and
-        buried it, to be on the safe side. ~"[You are hopeless|What would you do without me]," said {f},
-        [and filled {h.his} plate|not unkindly]. ~Years went by, and {h} grew old. Then came a terrible
-        summer, when {wood} [burned from end to end|was cut down for ships], and nobody knew where to go.
-        ~"There is a wood behind {hill}," said a [young jay|thrush]. "[It was not there when my mother was
-        young|Nobody knows who planted it]." ~There were [oaks in crooked rows|hazels and oaks], hundreds of
-        them, in the strangest places. {H} [scratched {h.his} head|looked up into the leaves]. "[This looks
-        familiar|I knew it was near something brown]," said {h}.""",
+        would say, and find [an old bone|nothing but snow]. ~"[You are hopeless|What would you do without
+        me]," said {f.a}, [and filled {h.his} plate|not unkindly]. ~Years went by, and {h} grew old. Then
+        came a terrible summer, when {wood} [burned from end to end|was cut down for ships], and nobody knew
+        where to go. ~"There is a wood behind {hill}," said a [young jay|thrush]. "[It was not there when my
+        mother was young|Nobody knows who planted it]." ~There were [oaks in crooked rows|hazels and oaks],
+        hundreds of them, in the strangest places. {H} [scratched {h.his} head|looked up into the leaves].
+        "[This looks familiar|I knew it was near something brown]," said {h}.""",
         h=h,
         f=f,
     )
@@ -78,10 +77,10 @@ def fear_of_a_shadow(t: Teller) -> str:
         """{Night}, {h.a} [woke up|could not sleep] and saw on the wall {thing}. It moved. ~So {h} called
         for {f.a}, and {f} came in yawning and sat down on the bed. "[Oh yes, that one|That is a fine big
         one]," said {f}. "Shall I [chase it out|throw it out]?" ~"No!" said {h}. "[It will be angry|It is
-        too strong for you]." ~"Then we must be polite," said {f}, and [nodded to the wall|bowed]. moved the
-        candle a little to the left. ~The thing on the wall [shrank|folded up], and there was only {truth}.
-        ~{H} looked at it for some time. "[Make it big again|Do it once more]," {h.he} said. ~They did it
-        until the candle was gone, and the last time {h} [waved to it|wished it good night].""",
+        too strong for you]." ~"Then we must be polite," said {f}, and [nodded to the wall|bowed], and moved
+        the candle a little to the left. ~The thing on the wall [shrank|folded up], and there was only
+        {truth}. ~{H} looked at it for some time. "[Make it big again|Do it once more]," {h.he} said. ~They
+        did it until the candle was gone, and the last time {h} [waved to it|wished it good night].""",
         h=h,
         f=f,
         thing=thing,
@@ -152,14 +151,13 @@ def snail_with_news(t: Teller) -> str:
         )
     )
     return t.tell(
-        """{sender.a} wanted to send word to {to.a}. "I am going that way," said a {h}. ~"[Are you fast|Will
-        you hurry]?" ~"[I am steady|I have never yet been late, for I never say when]," said the {h}. So
-        {sender} gave it the message: {news}. ~The {h} set out {when}. It met a [hare|dragonfly], who said,
-        "[Is that your top speed|Are you going, or have you stopped]?" It said the message over and over,
-        [so as not to lose it|with feeling]. ~[At last|Weeks and weeks later] it came up the garden path and
-        [cleared its throat|took a breath]. "{news}," it said. ~{late}. ~"[You could not have come at a
-        better moment|What good timing]," said {to}. "Will you take an answer back?" ~"[Gladly|Of course],"
-        said the {h}. "[I hope it is not urgent|Make it something that keeps]." """,
+        """{sender.a} wanted to send word to {to.a}. "I am going that way," said a {h}. So {sender} gave it
+        the message: {news}. ~The {h} set out {when}. It met a [hare|dragonfly], who said, "[Is that your
+        top speed|Are you going, or have you stopped]?" It said the message over and over, [so as not to
+        lose it|with feeling]. ~[At last|Weeks and weeks later] it came up the garden path and [cleared its
+        throat|took a breath]. "{news}," it said. ~{late}. ~"[You could not have come at a better
+        moment|What good timing]," said {to}. "Will you take an answer back?" ~"[Gladly|Of course]," said
+        the {h}. "[I hope it is not urgent|Make it something that keeps]." """,
         h=h,
         sender=sender,
         to=to,

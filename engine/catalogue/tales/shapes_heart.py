@@ -37,14 +37,13 @@ def stranger_and_bread(t: Teller) -> str:
     )
     return t.tell(
         """{When}, a stranger came to {village}, {s.one}. The stranger spoke a language that sounded like
-        water over stones. ~"What do you want?" people asked, and then they asked it louder. It did not
-        help. ~Only {h.a} opened the gate. {H} pointed to {h.himself} and said, "{h.call}." The stranger
-        laughed, and [said something long|bowed]. ~Then the stranger went into the {room}, [rolled up both
-        sleeves|looked round], and {sign}. ~"Oh!" said {h}. "You mean {word}!" ~"{Word}," said the stranger,
-        [trying how it tasted|very carefully]. It was the first one. ~By the end of the {season} the
-        stranger could [quarrel about the weather like everyone else|tell jokes, and some of them were
-        good]. And when the people of {village} are pleased, they say something that sounds like water over
-        stones.""",
+        water over stones. ~People asked questions, and then they asked them louder. It did not help. ~Only
+        {h.a} opened the gate. {H} pointed to {h.himself} and said, "{h.call}." The stranger laughed. ~Then
+        the stranger went into the {room}, [rolled up both sleeves|looked round], and {sign}. ~"Oh!" said
+        {h}. "You mean {word}!" ~"{Word}," said the stranger, [trying how it tasted|very carefully]. It was
+        the first one. ~By the end of the {season} the stranger could [quarrel about the weather like
+        everyone else|tell jokes, and some of them were good]. And when the people of {village} are pleased,
+        they say something that sounds like water over stones.""",
         s=s,
         h=h,
         craft=craft,
@@ -108,15 +107,14 @@ def star_counter(t: Teller) -> str:
     t.in_season("summer", "autumn", "winter")
     return t.tell(
         """Every night {h.a} sat on [the roof of the barn|the wall|the top of {hill}] and counted the stars.
-        But something always came between. Once it was [a cloud|an owl], once [a sneeze|{h.his} mother, who
-        called {h.him} to bed], and once {h.he} [had counted a lantern by mistake|simply forgot what came
-        after {many}]. ~"How many are there?" asked {f.a}, who could not sleep. ~"I have to start again,"
-        said {h}. ~"[Let us do it together|I will help you]," said {f}. "You take the left half, and I take
-        the right." So they lay on their backs and counted. "[Look, that one is falling|Do you see the red
-        one]," said {f}, and they both looked [for a long time|until it was gone]. ~"Oh no," said {h}. "I
-        have lost my place." ~"So have I," said {f}. We shall have to come back tomorrow." ~{H} [moved a
-        little closer|pulled the blanket over them both]. "And if we finish?" ~"[There is no danger of
-        that|Then we start from the other side]," said {f}.""",
+        But something always came between. Once it was [a cloud|an owl], and once [a sneeze|{h.his} mother,
+        who called {h.him} to bed]. ~"How many are there?" asked {f.a}, who could not sleep. ~"I have to
+        start again," said {h}. ~"[Let us do it together|I will help you]," said {f}. "You take the left
+        half, and I take the right." So they lay on their backs and counted. "[Look, that one is falling|Do
+        you see the red one]," said {f}, and they both looked [for a long time|until it was gone]. ~"Oh no,"
+        said {h}. "I have lost my place." ~"So have I," said {f}. We shall have to come back tomorrow." ~{H}
+        [moved a little closer|pulled the blanket over them both]. "And if we finish?" ~"[There is no danger
+        of that|Then we start from the other side]," said {f}.""",
         h=h,
         f=f,
     )
@@ -139,11 +137,9 @@ def scarecrow_and_crows(t: Teller) -> str:
         {m.he} had been whistling while {m.he} drew the face, and so the scarecrow smiled. ~"[Good
         morning|How do you do]," said {c.a}, and sat down on its arm. "You are supposed to frighten me, I
         think." ~"[I am sorry|I know]," said the scarecrow. "[I do not know how|I only have this one face]."
-        Soon [crows were sitting on both sleeves|the hat was full of eggs]. ~"[That is the worst scarecrow
-        in the county|Tomorrow it goes into the stove]," said {m}. ~But that evening {twist}. ~{M} came out
-        in the morning with the axe, looked at {field}, [and at the crows, and at the smile|and counted what
-        was left, and it was more than ever]. Then {m.he} put the axe away and went to get [a scarf|a better
-        hat]. "[Carry on|As you were]," said {m}.""",
+        ~"[That is the worst scarecrow in the county|Tomorrow it goes into the stove]," said {m}. ~But that
+        evening {twist}. ~{M} came out in the morning with the axe, looked at {field}. Then {m.he} put the
+        axe away and went to get [a scarf|a better hat]. "[Carry on|As you were]," said {m}.""",
         m=m,
         c=c,
         twist=twist,
@@ -159,12 +155,11 @@ def house_of_day_and_night(t: Teller) -> str:
         only every evening, when {day} lay down, the bed was still warm. ~One evening there was a small grey
         feather on the pillow. {Day} left a note: "Who are you?" ~In the morning there was an answer. "I am
         the {sleeper}. I sleep here by day. [Your {berries} smell nice|You snore, I am told]. Who are you?"
-        ~[So that was how it was|They had shared one bed for a month]. {Day} put some {berries} on a leaf.
-        In the morning they were gone, and [the floor was swept|the hole in the roof was mended]. ~They
-        never met, for one of them was always out. But [the soup was kept warm|the lamp was always filled],
-        and the notes [grew longer|began with: Dear friend]. ~Only once, on the longest day, they met in the
-        doorway. ~"[So you are the one|You are smaller than your writing]," said the {sleeper}. "Good
-        night." ~"Good morning," said {day}.""",
+        ~ {Day} put some {berries} on a leaf. In the morning they were gone, and [the floor was swept|the
+        hole in the roof was mended]. ~[They shared the soup, and the lamp was always filled|The notes grew
+        longer and longer]. But they never met, for one of them was always out. ~Only once, on the longest
+        day, they met in the doorway. ~"[So you are the one|You are smaller than your writing]," said the
+        {sleeper}. "Good night." ~"Good morning," said {day}.""",
         day=day,
         sleeper=sleeper,
     )
@@ -186,12 +181,12 @@ def new_shoes(t: Teller) -> str:
     return t.tell(
         """{h.a} bought a pair of shoes from {c.a}. They were [soft and brown|the colour of chestnuts] and
         cost almost nothing. "I must warn you," said {c}. "They know where they want to go." ~{H} laughed.
-        But {when}, when {h.he} [set out to buy {crop}|was going to the inn], the shoes turned left. {H}
-        turned them round. They turned left. ~"[Very well|Have it your way]," said {h}. The shoes walked
-        [down the lane and over the bridge|twice round the church and straight on], and stopped in front of
-        {goal}. {H} counted to {many}, took a deep breath and went in. ~It was dark when {h.he} came home,
-        humming, and put the shoes under the bed. "You might have told me," {h.he} said. ~"[We did. You were
-        wearing boots|You never listened to your feet]," said the left shoe.""",
+        But {when}, when {h.he} [set out to buy {crop}|was going to the inn], the shoes turned left. ~"[Very
+        well|Have it your way]," said {h}. The shoes walked [down the lane and over the bridge|twice round
+        the church and straight on], and stopped in front of {goal}. {H} counted to {many}, took a deep
+        breath and went in. ~It was dark when {h.he} came home, humming, and put the shoes under the bed.
+        "You might have told me," {h.he} said. ~"[We did. You were wearing boots|You never listened to your
+        feet]," said the left shoe.""",
         h=h,
         c=c,
         goal=goal,

@@ -167,15 +167,14 @@ def forgotten_birthday(t: Teller) -> str:
     """Everyone seems to have forgotten the day, and everyone behaves oddly."""
     h, a, b = t.who("beast", "child", named=0.9), t.who("beast", "folk"), t.who("folk", "bird")
     return t.tell(
-        """{Morning}, {h.a} woke up early, because it was {h.his} birthday. {h.He} [combed {h.his} hair|put
-        out {few} cups] and waited for somebody to notice. ~First {a.a} went by. "Good morning!" said {h}.
-        "[Do you know what day it is|Is it not a special day]?" ~"{day}," said {a}, [hiding something|and
-        hurried on, with flour on {a.his} nose]. ~Then {b.a} went by with a ladder. "[Lovely weather|Cannot
-        stop]," said {b}. ~So {h} went for a walk, to be sad in peace. When {h.he} came home, there was a
-        light in every window. Over the door hung [paper lanterns|a sign with one letter upside down], on
-        the table stood a {food} with a candle, and behind the table stood everybody. ~"You walk too
-        slowly!" cried {a}. "We have been [holding our breath since four|blowing out that candle and
-        lighting it again for an hour]!" """,
+        """{Morning}, {h.a} woke up early, because it was {h.his} birthday. ~First {a.a} went by. "Good
+        morning!" said {h}. "[Do you know what day it is|Is it not a special day]?" ~"{day}," said {a},
+        [hiding something|and hurried on, with flour on {a.his} nose]. ~Then {b.a} went by with a ladder.
+        "[Lovely weather|Cannot stop]," said {b}. ~So {h} went for a walk, to be sad in peace. When {h.he}
+        came home, there was a light in every window. Over the door hung [paper lanterns|a sign with one
+        letter upside down], on the table stood a {food} with a candle, and behind the table stood
+        everybody. ~"You walk too slowly!" cried {a}. "We have been [holding our breath since four|blowing
+        out that candle and lighting it again for an hour]!" """,
         h=h,
         a=a,
         b=b,

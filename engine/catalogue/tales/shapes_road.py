@@ -54,14 +54,13 @@ def turned_signpost(t: Teller) -> str:
     h, a, b = t.who("beast", "child", "bird"), t.who("folk", named=0.9), t.who("folk", named=0.9)
     return t.tell(
         """In the night the wind turned the signpost at the crossroads. {Morning}, {a.a} came by on the way
-        to a wedding in {village}, and then {b.a}, who was going to buy a cow in {village_b}. Both read the
-        sign, and both went wrong. ~So {a} walked into a cow shed with a bunch of flowers and a speech, and
-        {b} walked into a room full of music and asked the price of the [bride|largest lady]. But {a}
-        [bought a calf because it liked the flowers|was given {soup} and stayed till dark], and {b}, who had
-        not danced for {many} years, danced until {b.his} shoes gave up. ~In the evening they met at the
-        crossroads. {h.a} was just [setting the sign straight|pushing the sign back into its place].
-        ~"Stop!" they both cried. "[Give it another turn|Turn it once more]. Tomorrow we want to see where
-        it sends us." """,
+        to a wedding in {village}, and then {b.a}, who was going to buy a cow in {village_b}. ~So {a} walked
+        into a cow shed with a bunch of flowers and a speech, and {b} walked into a room full of music and
+        asked the price of the [bride|largest lady]. But {a} [bought a calf because it liked the flowers|was
+        given {soup} and stayed till dark], and {b}, who had not danced for {many} years, danced until
+        {b.his} shoes gave up. ~In the evening they met at the crossroads. {h.a} was just [setting the sign
+        straight|pushing the sign back into its place]. ~"Stop!" they both cried. "[Give it another
+        turn|Turn it once more]. Tomorrow we want to see where it sends us." """,
         h=h,
         a=a,
         b=b,
@@ -102,8 +101,7 @@ def riddle_gate(t: Teller) -> str:
     return t.tell(
         """[Between {wood} and {village} there was a gate|On the road over {hill} stood a gate], and beside
         it sat {k.a}. {When}, {h.a} came along [with a basket for {h.his} aunt|in a great hurry]. ~"Nobody
-        goes through without an answer," said {k}. "{riddle}?" ~"[A dragon|A tax collector|My uncle]," said
-        {h}. ~"No. [You have one more guess|Wrong, but I like it]." ~{H} sat down on a stone. [Then|After a
+        goes through without an answer," said {k}. "{riddle}?" ~{H} sat down on a stone. [Then|After a
         while] {h.he} {thought}, and jumped up. "{answer}!" ~"[Right|That is it]," said {k}, [a little
         sadly|and got out the key]. ~"Now I have one for you," said {h}. "What has a lock and a keeper, and
         no fence on either side?" ~{K} looked left, and looked right, where the sheep were walking through.
@@ -186,13 +184,11 @@ def narrow_bridge(t: Teller) -> str:
     return t.tell(
         """{When}, two carts met in the middle of the narrow bridge. On one sat {h.a} with a load of {crop},
         on the other {f.a} with a load of [hay|chairs|pots]. ~"[Back up|Make way]," said {h}. ~"[You back
-        up|Certainly not]," said {f}. "My horse has never gone backward in its life." ~They sat. {Weather}.
-        [The horses put their noses together and got on very well|Behind them other carts had to stop, all
-        the way to {village}]. ~At last {c.a} came along on foot. "Where are you taking those {crop}?" ~"To
-        {village}," said {h}. ~"To {village_b}, if somebody would move," said {f}. ~"Then change carts,"
-        said {c}, "and each of you go back with the other's load." ~So they climbed down and changed carts,
-        not looking at anyone. ~"You might have thought of it," {h} said to the new horse. The horse [went
-        on chewing|sneezed].""",
+        up|Certainly not]," said {f}. "My horse cannot walk backward." ~They sat. {Weather}. ~At last {c.a}
+        came along on foot. "Where are you taking those {crop}?" ~"To {village}," said {h}. ~"To
+        {village_b}, if somebody would move," said {f}. ~"Then change carts," said {c}, "and each of you go
+        back with the other's load." ~So they climbed down and changed carts, not looking at anyone. ~"You
+        might have thought of it," {h} said to the new horse. The horse [went on chewing|sneezed].""",
         h=h,
         f=f,
         c=c,
@@ -230,11 +226,10 @@ def race_to_the_tree(t: Teller) -> str:
         """"I am faster than you," said {h.a} to {f.a}, and so it began. The first to touch the old {tree}
         on {hill} should have the {food}. ~Off they went, {when}, side by side. Then in the middle of the
         way sat {hindrance}. ~{F} jumped over and ran on. {H} jumped too, went on ten steps, [slowed
-        down|looked back], said a bad word, and turned round. ~"[You will lose the race|Go on, you will
-        lose]," said {s}. ~"[I know that|So it seems]," said {h}, and helped all the same. ~But {turn}. And
-        so {h} came to the {tree} with {s} [on {h.his} back|holding on behind], just [one nose ahead|a
-        moment before {f}]. ~"You had help!" cried {f}. ~"[So could you have had|It was sitting right in
-        front of you]," said {h}, and cut the {food} into three.""",
+        down|looked back], said a bad word, and turned round to help. ~But {turn}. And so {h} came to the
+        {tree} with {s} [on {h.his} back|holding on behind], just [one nose ahead|a moment before {f}].
+        ~"You had help!" cried {f}. ~"[So could you have had|It was sitting right in front of you]," said
+        {h}, and cut the {food} into three.""",
         h=h,
         f=f,
         s=s,

@@ -19,13 +19,12 @@ def lighthouse_and_guest(t: Teller) -> str:
     )
     return t.tell(
         """{h.a} kept the lighthouse [of {village}|on the last rock before the open sea]. {Night}, the lamp
-        went out. {H} [shook it, blew on it and begged it|tried every match in the box], but the oil was
-        full of water. And out in the dark [was {ship}, coming home|a ship's bell was ringing, much too
-        near]. ~{H} ran down the {many} steps and [beat on a pan|shouted till {h.his} voice broke].
-        "[Light|Bring light]! Anything that shines!" Then {helper} came along the shore, and {light}. ~On
-        the ship the captain [rubbed his eyes|put down the glass]. "I know every light on this coast, and
-        that is none of them," he said. Steer to the left." ~In the morning the ship lay safe in the
-        harbour. {H} filled the lamp with new oil, but the captain still asks for the other light.""",
+        went out. And out in the dark [was {ship}, coming home|a ship's bell was ringing, much too near].
+        ~{H} ran down the {many} steps and [beat on a pan|shouted till {h.his} voice broke]. "[Light|Bring
+        light]! Anything that shines!" Then {helper} came along the shore, and {light}. ~On the ship the
+        captain [rubbed his eyes|put down the glass]. "I know every light on this coast, and that is none of
+        them," he said. Steer to the left." ~In the morning the ship lay safe in the harbour. {H} filled the
+        lamp with new oil, but the captain still asks for the other light.""",
         h=h,
         helper=helper,
         light=light,

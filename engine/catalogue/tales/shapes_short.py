@@ -35,11 +35,12 @@ def needle_in_the_hay(t: Teller) -> str:
     """Somebody looks for a small thing and finds all the others."""
     h, c = t.who("folk", "child"), t.who("elder", "beast")
     return t.tell(
-        """{h.a} dropped a needle in the hay. {When}, {h.he} began to look for it, [stalk by stalk|from left to right]. {h.He}
-        found {thing_a}, [two eggs|a spoon], a {tool} that had been missing for {few} years, and {c.a}, fast asleep. ~"[What are
-        you looking for|Is it morning]?" asked {c}. ~"A needle." ~"[Oh, that|Is it sharp]," said {c}, and [sat up very
-        carefully|thought about it]. "[Then I know where it is|I have been lying on it since noon]." ~{H} thanked {c.him} and
-        sewed on the button. It had taken [all day|until supper]. But now there was a {tool} again. """,
+        """{h.a} dropped a needle in the hay. {When}, {h.he} began to look for it, [stalk by stalk|from left
+        to right]. {h.He} found {thing_a}, [two eggs|a spoon], a {tool} that had been missing for {few}
+        years, and {c.a}, fast asleep. ~"[What are you looking for|Have you lost something]?" asked {c}.
+        ~"Only a needle," said {h}. ~"[Oh, that|Is it sharp]," said {c}, and [sat up very carefully|thought
+        about it]. "[Then I know where it is|I have been lying on it since noon]." ~{H} thanked {c.him} and
+        sewed on the button. It had taken [all day|until supper]. But now there was a {tool} again.""",
         h=h,
         c=c,
         thing_a="a {thing}",
@@ -50,11 +51,12 @@ def weathercock(t: Teller) -> str:
     """The weathercock points the wrong way on purpose."""
     f = t.who("bird", "child")
     return t.tell(
-        """The weathercock of {village} always pointed south, whatever the wind did. "[You are rusty|You are stuck]," said
-        {f.a}. ~"[I am not|Not at all]," said the weathercock. "[I simply prefer it|That is where the swallows are]." ~"But the
-        wind is in the north." ~"[It knows that by itself|Nobody needs a cock to tell him that he is cold]," said the
-        weathercock. "[I point to what people would like|I do not say where the wind is, I say where I would go]." ~{Weather}.
-        {F} looked south for a while. [And really, it was a little warmer|It did look better over there]. """,
+        """The weathercock of {village} always pointed south, whatever the wind did. "[You are rusty|You are
+        stuck]," said {f.a}. ~"[I am not|Not at all]," said the weathercock. "[I simply prefer it|That is
+        where the swallows are]." ~"But the wind is in the north." ~"[It knows that by itself|Nobody needs
+        me to tell him that he is cold]," said the weathercock. "[I point to what people would like|I do not
+        say where the wind is, I say where I would go]." ~{Weather}. {F} looked south for a while. [And
+        really, it was a little warmer|It did look better over there].""",
         f=f,
     )
 
@@ -64,11 +66,13 @@ def bear_wakes_early(t: Teller) -> str:
     t.in_season("winter")
     h, f = t.who("small", "bird"), t.who("small", "beast")
     return t.tell(
-        """{Night}, the bear woke up by mistake. He put his nose out of the cave. {Dark}. ~"[You are four months early|It is
-        not time yet]," said {h.a}, who was out looking for [seeds|crumbs]. ~"[What is all this|Who did this]?" asked the bear.
-        ~"That is winter. [It is only snow and stars|You always sleep through it]." ~The bear [sat down in it|looked up for a
-        long time]. "[And nobody told me|It is very well made]," he said. Then he went back to bed. ~In spring {f.a} asked him
-        how he had slept. "[Badly, thank you|I had a dream]," said the bear, [smiling|and would not tell it]. """,
+        """{Night}, the bear woke up by mistake. He put his nose out of the cave. [The snow shone blue under
+        the stars|The whole wood was white and still]. ~"[You are four months early|It is not time yet],"
+        said {h.a}, who was out looking for [seeds|crumbs]. ~"[What is all this|Who did this]?" asked the
+        bear. ~"That is winter. [It is only snow and stars|You always sleep through it]." ~The bear [sat
+        down in it|looked up for a long time]. "[And nobody told me|It is very well made]," he said. Then he
+        went back to bed. ~In spring {f.a} asked him how he had slept. "[Badly, thank you|I had a dream],"
+        said the bear, [smiling|and would not tell it].""",
         h=h,
         f=f,
     )
@@ -125,11 +129,12 @@ def cat_and_mouse_treaty(t: Teller) -> str:
     """An old cat and a mouse come to terms."""
     m = t.who("small", named=0.8)
     return t.tell(
-        """The old cat of the mill had lost {few} teeth, and it was all she could do to climb the stairs. "[I ought to chase
-        you|By rights I should eat you]," she said to {m.a}. ~"[I know|Yes]," said {m}. "Shall I run?" ~"[Not too fast|Only if
-        you like]," said the cat. So {m} ran once round the room, and the cat [followed with her eyes|clapped one paw]. {Weather}.
-        ~"[That was a good hunt|You nearly had me]," said {m}, sitting down beside her. "[I brought you some cheese|Tomorrow at
-        the same time]?" ~"[If my knees allow|Tell nobody]," said the cat. """,
+        """The old cat of the mill had lost {few} teeth, and it was all she could do to climb the stairs.
+        "[I ought to chase you|By rights I should eat you]," she said to {m.a}. ~"[I know|Yes]," said {m}.
+        "Shall I run?" ~"[Not too fast|Only if you like]," said the cat. So {m} ran once round the room, and
+        the cat [followed with her eyes|clapped one paw]. {Weather}. ~"[That was a good hunt|You nearly had
+        me]," said {m}, sitting down beside her. "[I brought you some cheese.|Tomorrow at the same time?]"
+        ~"[If my knees allow|Tell nobody]," said the cat.""",
         m=m,
     )
 
@@ -151,11 +156,12 @@ def heavy_basket(t: Teller) -> str:
     """Two carry one basket, and each secretly takes the heavier side."""
     h, f, o = t.who("child", "small"), t.who("elder"), t.who("bird", "folk")
     return t.tell(
-        """{When}, {h.a} and {f.a} carried a basket of {crop} home between them. [Secretly|When {f} looked away], {h} pulled the
-        handle a little to {h.his} own side, so that {f} should have less to carry. [Secretly|When {h} looked away], {f} pulled it
-        back, for {h} was so small. [Left and right went the basket|So it went to and fro], and so did they, [all over the
-        road|like two sailors]. ~"[Is it heavy|Why are you walking like that]?" asked {o.a}. ~"[Not at all|It weighs nothing]," said
-        {h}. ~"[Light as a feather|I hardly feel it]," said {f}. And they both told the truth. """,
+        """{When}, {h.a} and {f.a} carried a basket of {crop} home between them. [Secretly|When {f} looked
+        away], {h} pulled the handle a little to {h.his} own side, so that {f} should have less to carry.
+        [Secretly|When {h} looked away], {f} pulled it back, for {h} was so small. [Left and right went the
+        basket|So it went to and fro], and so did they, [all over the road|like two sailors]. ~"[Is it
+        heavy|Is that basket too heavy for you]?" asked {o.a}. ~"[Not at all|It weighs nothing]," said {h}.
+        ~"[Light as a feather|I hardly feel it]," said {f}. And they both told the truth.""",
         h=h,
         f=f,
         o=o,
@@ -166,11 +172,12 @@ def smallest_parade(t: Teller) -> str:
     """A drum is all there is of a procession, and then there is more."""
     h, f = t.who("child", "small"), t.who("elder", "noble")
     return t.tell(
-        """{h.a} marched through {village} with a {fiddle}, quite alone. "[What is that|Is that all]?" asked {f.a} at the window.
-        ~"It is a parade," said {h}. ~"[Where are the others|A parade has more people]." ~"They are [late|coming]," said {h}, and
-        marched on. {Weather}. At the pump a dog joined in. At the bakery came {few} children and a goose. When they passed the
-        window again, {f} [put down the newspaper|could not sit still]. ~"[Is there still room|May one join]?" ~"[At the back|Behind
-        the goose]," said {h}. """,
+        """{h.a} marched through {village} with a {fiddle}, quite alone. "[What is that|Is that all]?" asked
+        {f.a} at the window. ~"It is a parade," said {h}. ~"[Where are the others?|A parade has more
+        people.]" ~"They are [late|coming]," said {h}, and marched on. {Weather}. At the pump a dog joined
+        in. At the bakery came {few} children and a goose. When they passed the window again, {f} [put down
+        the newspaper|could not sit still]. ~"[Is there still room|May one join]?" ~"[At the back|Behind the
+        goose]," said {h}.""",
         h=h,
         f=f,
     )

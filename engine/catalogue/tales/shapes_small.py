@@ -105,14 +105,15 @@ def salt_in_the_soup(t: Teller) -> str:
     """Too many kind hands season one pot."""
     h, a, b = t.who("folk", "elder", "beast"), t.who("beast", "child"), t.who("elder", "bird")
     return t.tell(
-        """{h.a} made {soup} for the {season} feast and forgot the salt. {a.a} tasted it, [pulled a face|shook {a.his} head],
-        and to spare {h.him} the shame put in a spoonful, [when nobody was looking|in secret]. Then {b.a} came through the
-        kitchen, tasted it in a hurry [with a cold in the nose|with no tongue to speak of], and kindly did the same. Then {h}
-        remembered. ~At the table [it grew very quiet|nobody spoke]. "[How is it|Do you like it]?" asked {h}. ~"[Remarkable|I
-        have never had one like it]," said {a}, with tears in {a.his} eyes. ~"[One feels that one is at sea|It keeps for
-        years, I am sure]," said {b}. ~{H} tried it, and [put down the spoon|reached for the water]. They looked at one
-        another. ~"[There is a cheese|There is bread]," said {h}. "And we have one thing settled: [nobody in this house means
-        any harm|from now on the salt wears a bell]." """,
+        """{h.a} made {soup} for the {season} feast and forgot the salt. {a.a} tasted it, [pulled a
+        face|shook {a.his} head], and to spare {h.him} the shame put in a spoonful, [when nobody was
+        looking|in secret]. Then {b.a} came through the kitchen, tasted it in a hurry [with a cold in the
+        nose|with no tongue to speak of], and kindly did the same. Then {h} remembered. ~At the table [it
+        grew very quiet|nobody spoke]. "[How is it|Do you like it]?" asked {h}. ~"[Remarkable|I have never
+        had one like it]," said {a}, with tears in {a.his} eyes. ~"[One feels that one is at sea|It keeps
+        for years, I am sure]," said {b}. ~{H} tried it, and [put down the spoon|reached for the water].
+        ~"[There is a cheese|There is bread]," said {h}. "And we have one thing settled: [nobody in this
+        house means any harm|from now on the salt wears a bell]." """,
         h=h,
         a=a,
         b=b,
@@ -198,14 +199,14 @@ def snowman_in_july(t: Teller) -> str:
         ("bean", "sunflower", "rose bush", "pumpkin", "young apple tree", "row of peas", "pot of mint")
     )
     return t.tell(
-        """{h.a} made a snowman with a carrot and two buttons[| and a saucepan for a hat]. "[What is summer like|They say that
-        there is a summer]?" asked the snowman. ~"It is warm and green," said {h}. "[You would not like it|I am afraid it is
-        not for you]." ~"[I should like to see it all the same|Still, I would like to see it once]," said the snowman. ~{H}
-        thought about that [for {few} days|in bed]. When the thaw came, and the snowman grew [thin|short], {h} put a tub under
-        it. [In March|By the end of March] there was only water in the tub, with a carrot in it and two buttons. ~In July {h}
-        filled a can from the tub and watered the {plant} by the door. [It shook itself and grew|A new leaf opened]. ~"[Well|So]?"
-        said {h}. "[This is it|That is summer]." ~Nobody answered, of course. But the {plant} [turned slowly round, to
-        see everything|grew so tall that it could see over the wall]. """,
+        """{h.a} made a snowman with a carrot and two buttons[| and a saucepan for a hat]. "[What is summer
+        like|They say that there is a summer]?" asked the snowman. ~"It is warm and green," said {h}. "[You
+        would not like it|I am afraid it is not for you]." ~{H} thought about that [for {few} days|in bed].
+        When the thaw came, and the snowman grew [thin|short], {h} put a tub under it. [In March|By the end
+        of March] there was only water in the tub, with a carrot in it and two buttons. ~In July {h} filled
+        a can from the tub and watered the {plant} by the door. [It shook itself and grew|A new leaf
+        opened]. ~"[Well|So]?" said {h}. "[This is it|That is summer]." ~Nobody answered, of course. But the
+        {plant} [turned slowly round, to see everything|grew so tall that it could see over the wall].""",
         h=h,
         plant=plant,
     )
@@ -224,14 +225,14 @@ def guest_who_stayed(t: Teller) -> str:
         )
     )
     return t.tell(
-        """{g.a} came to visit {h.a} for one evening, {when}, and stayed [for a week|until the end of the month]. {g.The} ate
-        the {food}, [slept in the best chair|used all the hot water], and told the same story about [a flood|an uncle] every
-        night. ~"[How late it is|You must be tired]," said {h}. ~"[Not a bit|I never am]," said {g}. ~"[Will your house not miss
-        you|Will your flowers not be dry]?" ~"[It is used to it|They like it]," said {g}. ~So {h} [thought hard|slept badly,
-        on the bench], and the next morning said: "{hint}." ~"[Dear me|Goodness]," said {g}, and looked at the clock. "[Is that
-        the time|How late it is]! I must not keep you." ~{H} waved [from the door|for a long time]. ~It was wonderfully quiet.
-        By {day} it was [rather too quiet|a little dull]. "[What happened to that uncle, I wonder|I never heard the end of that
-        story]," said {h}. """,
+        """{g.a} came to visit {h.a} for one evening, {when}, and stayed [for a week|until the end of the
+        month]. {g.The} ate the {food}, [slept in the best chair|used all the hot water], and told the same
+        story about [a flood|an uncle] every night. ~"[Will your house not miss you|Will your flowers not be
+        dry]?" ~"[It is used to it|They like it]," said {g}. ~So {h} [thought hard|slept badly, on the
+        bench], and the next morning said: "{hint}." ~"[Dear me|Goodness]," said {g}, and looked at the
+        clock. "[Is that the time|How late it is]! I must not keep you." ~{H} waved [from the door|for a
+        long time]. ~It was wonderfully quiet. By {day} it was [rather too quiet|a little dull]. "[What
+        happened to that uncle, I wonder|I never heard the end of that story]," said {h}.""",
         h=h,
         g=g,
         hint=hint,

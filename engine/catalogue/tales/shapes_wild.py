@@ -137,16 +137,14 @@ def echo_friend(t: Teller) -> str:
     """A lonely one makes friends with an echo, and hears one day an answer that is not an echo."""
     h, f = t.who("beast", "child", adjective="lonely"), t.who("beast", "child", named=0.8)
     return t.tell(
-        """At the foot of {hill} lived {h.a}, where [nobody ever came by|even the postman did not go].
-        {Morning}, {h.he} called "Hello!" [just to hear somebody|out of pure boredom], and from the rocks a
-        voice said, "Hello!" ~"Are you alone?" shouted {h}. "Alone," said the voice. "So am I!" "So am I,"
-        said the voice. ~They agreed about everything. [Only it never came to visit|But it never asked
-        anything back]. "Say something of your own!" {h} shouted at last. ~"[Your own|Of your own]," said
-        the voice, and then, from quite another side: "Who is shouting like that?" ~On the path stood {f.a}
-        [with a sack|with a lantern]. "I have heard you for weeks, but I thought you were talking to a
-        friend." ~"[So did I|I thought so too]," said {h}. "Do you also agree with everything I say?"
-        ~"[No|I doubt it|Certainly not]," said {f}, and {h} was [very happy|happier than {h.he} had ever
-        been].""",
+        """At the foot of {hill} lived {h.a}. {Morning}, {h.he} called "Hello!" , and from the rocks a voice
+        said, "Hello!" ~"Are you alone?" shouted {h}. "Alone," said the voice. "So am I!" "So am I," said
+        the voice. ~They agreed about everything. [Only it never came to visit|But it never asked anything
+        back]. "Say something of your own!" {h} shouted at last. ~"[Your own|Of your own]," said the voice,
+        and then, from quite another side: "Who is shouting like that?" ~On the path stood {f.a} [with a
+        sack|with a lantern]. "I have heard you for weeks, but I thought you were talking to a friend."
+        ~"[So did I|I thought so too]," said {h}. "Do you also agree with everything I say?" ~"[No|I doubt
+        it|Certainly not]," said {f}, and {h} was [very happy|happier than {h.he} had ever been].""",
         h=h,
         f=f,
     )

@@ -127,16 +127,14 @@ def judge_and_the_goose(t: Teller) -> str:
         )
     )
     return t.tell(
-        """{a.a} and {b.a} came before the judge with one {farm} between them. [Both were shouting, and the
-        {farm} was louder than either|They had pulled it all the way from {village}]. "[It is mine|I raised
-        it by hand]," said {a}. "[I would know it anywhere|It was stolen from my yard]," said {b}. ~The
-        judge was {j.one}, [known for short words|who wanted to get to lunch]. "{test}," said the judge.
-        ~{B} [went pale|opened and shut {b.his} mouth]. "[There is no need for that|That proves nothing],
-        your honour." ~But {a} [put down the rope|bent down] and said to the {farm}, "Go, then. [I would
-        rather lose you than have you hurt|You know the way]." ~The {farm} [looked from one to the
-        other|thought it over], walked across the floor and sat down on the left boot of {a}. ~"I have heard
-        the witness," said the judge. "{b} will sweep this floor, which needs it [since your witness
-        came|now]." """,
+        """{a.a} and {b.a} came before the judge with one {farm} between them. "[It is mine|I raised it by
+        hand]," said {a}. "[I would know it anywhere|It was stolen from my yard]," said {b}. ~The judge was
+        {j.one}, [known for short words|who wanted to get to lunch]. "{test}," said the judge. ~{B} [went
+        pale|opened and shut {b.his} mouth]. "[There is no need for that|That proves nothing], your honour."
+        ~But {a} [put down the rope|bent down] and said to the {farm}, "Go, then. [I would rather lose you
+        than have you hurt|You know the way]." ~The {farm} [looked from one to the other|thought it over],
+        walked across the floor and sat down on the left boot of {a}. ~"I have heard the witness," said the
+        judge. "{b} will sweep this floor, which needs it [since your witness came|now]." """,
         a=a,
         b=b,
         j=j,
@@ -254,11 +252,11 @@ def obedient_whistle(t: Teller) -> str:
         """{When}, {h.a} helped {p.one} over a stile and was given {thing}. "[It only wants to be asked|Say
         the word, and it begins]," said {p}. "And to stop it, speak nicely." But {h} [was already running
         home|never listened to the ends of things]. ~"Go on!" said {h}. [And it did|It began at once].
-        {act}. ~"Stop!" cried {h}. {H} shouted, [stamped and threw a boot|and called it names]. By
-        [evening|noon] {flood}. ~{H} ran back to the stile. "It will not listen!" ~"[What did you say to
-        it|And how did you ask]?" said {p}. {H} told {p.him}, and {p} raised one eyebrow. "Would you stop
-        for that?" ~So {h} went home, [took off {h.his} hat|swallowed hard] and said, "{stop}." ~And there
-        was peace. [It took a week to tidy up|{H} has said please to every spoon ever since].""",
+        {act}. ~"Stop!" cried {h}. By [evening|noon] {flood}. ~{H} ran back to the stile. "It will not
+        listen!" ~"[What did you say to it|And how did you ask]?" said {p}. {H} told {p.him}, and {p} raised
+        one eyebrow. "Would you stop for that?" ~So {h} went home, [took off {h.his} hat|swallowed hard] and
+        said, "{stop}." ~And there was peace. [It took a week to tidy up|{H} has said please to every spoon
+        ever since].""",
         h=h,
         p=p,
         thing=thing,
@@ -286,12 +284,11 @@ def deal_with_winter(t: Teller) -> str:
         himself, [tall and thin, with a beard of ice|in a coat that creaked]. ~"[I have come for your
         woodpile|I have come to blow out your fire]," he said. ~"[Wipe your feet|Shut the door behind you],"
         said {h}, "and sit down. You look tired." ~Winter was [so surprised that he sat|not used to being
-        asked]. A puddle began to form round his boots. ~"[Nobody is ever glad to see me|They all count the
-        days until I go]," he said. ~"I like the quiet you bring," said {h}. "But I could use {ask}." ~"What
-        would I get?" ~"{pay}," said {h}. ~Winter thought, and [dripped|his nose ran]. Then he nodded, and a
-        little snow fell out of his ears. ~[In the morning {village} wondered at the weather|The almanac
-        could not explain it]. But [in the house of {h} a chair stands ready|every year now he knocks
-        first].""",
+        asked]. A puddle began to form round his boots. ~"I like the quiet you bring," said {h}. "But I
+        could use {ask}." ~"What would I get?" ~"{pay}," said {h}. ~Winter thought, and [dripped|his nose
+        ran]. Then he nodded, and a little snow fell out of his ears. ~[In the morning {village} wondered at
+        the weather|The almanac could not explain it]. But [in the house of {h} a chair stands ready|every
+        year now he knocks first].""",
         h=h,
         ask=ask,
         pay=pay,
@@ -304,14 +301,13 @@ def bag_of_sunshine(t: Teller) -> str:
     t.in_season("autumn", "winter", "spring")
     return t.tell(
         """{Morning}, {p.a}, who had turned pedlar, came to {village} with a sack. "Sunshine!" {p.he}
-        called. "Sunshine by the bag! You must open it at noon, on the top of {hill}." ~People laughed and
-        shut their doors. But {h.a}, [who had not been out for weeks|who had sat by the stove since the
-        leaves fell], bought one for {few} pennies. ~At noon {h} climbed {hill}. {Weather}. At the top
-        {h.he} opened the bag. [There was nothing in it but a little flour|It was quite empty].
-        ~"[Well|So]," said {h}, and sat down on it to be angry in comfort. Just then the clouds came apart.
-        A long yellow light walked over the fields and stopped at {h.his} feet. ~That evening {p} met {h} at
-        the gate and turned pale. "You want your money back, I suppose." ~"[What for|Why]?" said {h}. "[It
-        was a bit slow to come out|It worked very well]. Have you any more?" """,
+        called. "Sunshine by the bag! You must open it at noon, on the top of {hill}." ~Only {h.a} bought
+        one for {few} pennies. ~At noon {h} climbed {hill}. At the top {h.he} opened the bag. [There was
+        nothing in it but a little flour|It was quite empty]. ~"[Well|So]," said {h}, and sat down on it to
+        be angry in comfort. Just then the clouds came apart. A long yellow light walked over the fields and
+        stopped at {h.his} feet. ~That evening {p} met {h} at the gate and turned pale. "You want your money
+        back, I suppose." ~"[What for|Why]?" said {h}. "[It was a bit slow to come out|It worked very well].
+        Have you any more?" """,
         h=h,
         p=p,
     )

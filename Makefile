@@ -1,0 +1,51 @@
+# make run    a minute of training, then a story (needs nothing but python3 and a network for the install)
+# make test   the tests
+# make check  format, lint, types, import contracts, tests with coverage: what CI runs
+# make bench  the measured claims
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Tests are many small processes: more threads in each would only wait for each other.
+TEST := OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal
+
+.PHONY: run test check format bench clean
+
+run: $(VENV)/.runs
+	$(BIN)/tinygpt train tales --time 60s
+	@echo
+	$(BIN)/tinygpt sample -p "Once " -n 600 --temperature 0.5
+	@echo
+
+test: $(VENV)/.tests
+	$(TEST)
+
+check: $(VENV)/.tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(TEST) --cov --cov-report=term:skip-covered --cov-fail-under=85
+
+format: $(VENV)/.tests
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.runs
+	$(BIN)/python -m benchmarks.speed
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runs: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.tests: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	@touch $@ $(VENV)/.runs
+
+clean:
+	rm -rf $(VENV) build dist .coverage* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
