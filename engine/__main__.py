@@ -18,6 +18,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("run", type=Path, help="the run's folder")
     parser.add_argument("--steps", type=int, default=None, help="for a resume, the new total of steps")
     parser.add_argument("--force", action="store_true", help="go on although memory looks too small")
+    parser.add_argument("--cache", type=Path, default=None, help="where fetched corpora lie")
     options = parser.parse_args(arguments)
     import time
 
@@ -30,10 +31,14 @@ def main(argv: list[str] | None = None) -> int:
         from engine.trainer import train
 
         folder = RunFolder(options.run.resolve())
-        return train(folder, total_steps=options.steps, force=options.force, began=began)
+        return train(
+            folder, total_steps=options.steps, force=options.force, began=began, cache_dir=options.cache
+        )
     except TinygptError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
+    except KeyboardInterrupt:  # before the trainer listens to signals, which is while torch loads
+        return 130
 
 
 if __name__ == "__main__":

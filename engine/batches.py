@@ -1,8 +1,9 @@
 """Which characters a step learns from: a pure function of the seed, the corpus, the step and the position in the batch.
 
-There is no loader with a state to save. An epoch is a random permutation of all windows of the text, laid from a random
-offset, so every character is read once an epoch, never at the same place in a window. Any process can ask for any part of any
-step's batch and gets the same answer, which makes resuming exact and several processes equal to one.
+There is no loader with a state to save. An epoch is a random permutation of windows that lie side by side from a random offset,
+so a character is read at most once an epoch, and seldom twice at the same place in a window; what the offset leaves out, less
+than two windows, is another end of the text each time. Any process can ask for any part of any step's batch and gets the same
+answer, which makes resuming exact and several processes equal to one.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Batches:
         targets = len(ids) - 1
         # One window less than would fit, so that the offset of an epoch has room; a tiny text has one window, anywhere.
         self.windows = max(1, targets // block_size - 1)
-        self._room = min(block_size, targets - self.windows * block_size + 1)
+        self._room = targets - self.windows * block_size + 1  # the last offset still reaches the last token
         self._epoch = lru_cache(maxsize=2)(self._lay_out)
 
     def batch(self, step: int, first: int, count: int) -> tuple[Tensor, Tensor]:

@@ -34,7 +34,9 @@ class Budget:
     Args:
         seconds: for the whole process.
         spent: seconds gone when the budget is made.
-        closing: seconds to keep for the last save and the way out; the last evaluation is added as measured.
+        closing: seconds to keep for the last save and the way out, a tenth of the time at most; the last evaluation is added
+            as measured.
+        clock: seconds that never run backwards.
     """
 
     def __init__(
@@ -51,7 +53,7 @@ class Budget:
         self._closing = min(closing, 0.1 * seconds)
         self._first: tuple[float, int] | None = None
         self._last_look = 0.0
-        self._pace = 0.0
+        self._owed = 0
         self.excused = 0.0
 
     def excuse(self, seconds: float) -> None:
@@ -63,24 +65,35 @@ class Budget:
                 self._first = (self._first[0] + seconds, self._first[1])
 
     def extend(self, steps: int) -> None:
-        """The steps somebody added get the time they need."""
-        self._end += steps * self._pace
+        """The steps somebody added get the time they need, once the pace is known."""
+        self._owed += steps
 
     def horizon(self, step: int, planned: int, last_evaluation: float) -> int:
-        """The step to end at, given that `step` is done and `planned` was the plan; looks at the clock about once a second.
+        """The step to end at, given that `step` is done and `planned` was the plan; thinks again about once a second.
 
         The pace is everything since the first step divided by the steps: evaluations, samples and saves come round again.
+
+        Args:
+            last_evaluation: seconds the evaluation at the end will take.
         """
         now = self._clock()
         if self._first is None:
             self._first, self._last_look = (now, step), now  # the first step is slower than all others
-            return planned
+        steps = step - self._first[1]
+        pace = max(1e-9, (now - self._first[0]) / max(1, steps))
+        if steps > 0:
+            self._end += self._owed * pace
+            self._owed = 0
         left = self._end - self._closing - last_evaluation - now
-        if now - self._last_look < min(1.0, 0.02 * self._seconds) and left > 0:
+        if (
+            steps <= 0
+        ):  # the pace is unknown: a plan that has run out is worth one step more, if there is time
+            return max(planned, step + 1) if left > 0 or self._owed else step
+        # A plan that ran out between two looks was too short, so it is looked at again.
+        if now - self._last_look < min(1.0, 0.02 * self._seconds) and left > 0 and step < planned:
             return planned
         self._last_look = now
-        self._pace = (now - self._first[0]) / max(1, step - self._first[1])
-        horizon = step + max(0, int(left / self._pace))
+        horizon = step + max(0, int(left / pace))
         if left > 0 and abs(horizon - planned) <= WORTH_SAYING * planned:
             return planned
         return horizon

@@ -7,6 +7,9 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from engine import events
 from engine.events import Event
 from engine.generate import generate
@@ -24,9 +27,9 @@ def count(job: Job, state: State, around: Surroundings, prepared: Prepared) -> I
     yield events.Start(job.run, 0, 0, 1, job.recipe.seed)
     model = NGram.count(job.model.config, job.batches.ids)
     job.model = model
-    params = sum(b.numel() for b in model.buffers())
+    params = model.num_params()
     state.step, state.train_chars = 1, len(prepared.train_text)
-    nats = float(-model.log_probs_of_targets(job.val_ids).sum()) / max(1, job.val_chars - 1)
+    nats = total_nats(model, job.val_ids) / max(1, job.val_chars - 1)
     state.val_loss = state.best_val_loss = nats if math.isfinite(nats) else None
     state.eval_step = state.best_step = 1
     state.seconds = time.monotonic() - began
@@ -41,3 +44,13 @@ def count(job: Job, state: State, around: Surroundings, prepared: Prepared) -> I
     yield events.Done(
         job.run, 1, state.val_loss, state.best_val_loss, state.train_chars, state.seconds, speed, params, "steps"
     )  # fmt: skip
+
+
+def total_nats(model: NGram, ids: NDArray[np.integer]) -> float:
+    """What `engine.evaluate.total_nats` is, by looking up only the tokens that came: with many symbols much faster."""
+    block = model.config.block_size
+    whole = (len(ids) - 1) // block
+    pieces = [ids[whole * block :]]  # the last window is shorter
+    if whole:
+        pieces.append(np.lib.stride_tricks.sliding_window_view(ids, block + 1)[::block])
+    return -sum(float(model.log_probs_of_targets(piece)[..., 1:].sum()) for piece in pieces)

@@ -234,6 +234,12 @@ def _int(value: object) -> int:
     return value
 
 
+def _bool(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
 def _float(value: object) -> float:
     if value is None:
         return math.nan
@@ -251,6 +257,7 @@ def _str(value: object) -> str:
 # By the annotation of a field, which `from __future__ import annotations` keeps as text.
 _READ: dict[str, Callable[[object], object]] = {
     "int": _int,
+    "bool": _bool,
     "float": _float,
     "str": _str,
     "int | None": lambda value: None if value is None else _int(value),

@@ -10,16 +10,17 @@ import os
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from engine import catalogue, events
 from engine.corpus import Corpus, split, store_text
 from engine.errors import CorpusError, UsageError
 from engine.event_log import read_events
-from engine.events import Plan as PlanEvent
-from engine.recipe import Recipe
+from engine.recipe import KNOBS, Recipe
 from engine.runs import RunFolder, check_name, suggest_name
 from engine.schedule import Plan
 from models.config import SIZES
@@ -38,6 +39,8 @@ def new_run(
     size: str = "auto",
     values: Mapping[str, Any] | None = None,
     recipe: Recipe | None = None,
+    encoding: str | None = None,
+    force_text: bool = False,
 ) -> RunFolder:
     """A run folder that holds the request to train on `corpus`, whose text is stored beside it.
 
@@ -47,6 +50,7 @@ def new_run(
         size: a name of `SIZES`, or "auto".
         values: recipe fields that are set; the others are settled by the trainer.
         recipe: a whole recipe instead, to repeat another run.
+        encoding, force_text: as they were given to `read_corpus`; a text too large to be kept is read so again.
 
     Raises:
         UsageError: a value is out of range, values do not fit together, or the name is not allowed or taken.
@@ -66,7 +70,6 @@ def new_run(
             f"A run named {name} exists already: choose another --name, or go on with --resume {name}."
         )
     store_text(data_dir / "corpora", corpus)
-    source = corpus.source if corpus.source == "-" else _absolute(corpus.source)
     request: dict[str, Any] = {
         "version": VERSION,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -74,7 +77,9 @@ def new_run(
             "name": corpus.name,
             "sha256": corpus.sha256,
             "chars": len(corpus.text),
-            "source": source,
+            "source": _lasting(corpus.source),
+            "encoding": encoding,
+            "force_text": force_text,
         },
         "turns": asdict(corpus.turns) if corpus.turns else None,
         "size": size,
@@ -93,21 +98,36 @@ def recipe_of(folder: RunFolder) -> Recipe:
         UsageError: its recipe is not one of ours.
     """
     recipe = Recipe.from_json(folder.read_run()["recipe"])
-    plans = [Plan(e.step, e.start, e.horizon) for e in read_events(folder) if isinstance(e, PlanEvent)]
+    told = read_events(folder)
+    plans = list(recipe.plans)
+    for event in told:
+        if isinstance(event, events.Plan):
+            plan = Plan(event.step, event.start, event.horizon)
+            if plan not in plans:
+                plans.append(plan)
+    last = told[-1] if told else None
+    if isinstance(last, events.Done) and last.reason == "patience" and plans:
+        # When a run was measured may depend on the clock; where it ended does not.
+        plans.append(Plan(last.step, plans[-1].start, last.step))
+        recipe = replace(recipe, patience=0)
     steps = plans[-1].horizon if plans else recipe.steps
     return replace(recipe, time=None, steps=steps, plans=tuple(plans))
 
 
-def start_detached(folder: RunFolder, *, total_steps: int | None = None, force: bool = False) -> int:
+def start_detached(
+    folder: RunFolder, *, total_steps: int | None = None, force: bool = False, cache_dir: Path | None = None
+) -> int:
     """Starts a trainer that outlives this process and its terminal; returns its process id.
 
     Its output goes to `trainer.log`. It holds the run's lock as soon as it has begun.
     """
-    command = [sys.executable, "-m", "engine", "train", str(folder.path)]
+    command = [sys.executable, "-m", "engine", "train", str(folder.path.absolute())]
     if total_steps is not None:
         command += ["--steps", str(total_steps)]
     if force:
         command += ["--force"]
+    if cache_dir is not None:
+        command += ["--cache", str(cache_dir.absolute())]
     log = folder.open_log()
     try:
         process = subprocess.Popen(
@@ -121,12 +141,20 @@ def start_detached(folder: RunFolder, *, total_steps: int | None = None, force: 
         )
     finally:
         os.close(log)
-    return process.pid
+    pid = process.pid
+    with warnings.catch_warnings():
+        # It is to outlive us: that nobody waits for it is no mistake.
+        warnings.simplefilter("ignore", ResourceWarning)
+        del process
+    return pid
 
 
 def _check_values(size: str, values: Mapping[str, Any]) -> None:
     if size != "auto" and size not in SIZES:
         raise UsageError(f"There is no size {size!r:.40}; choose auto or one of {', '.join(SIZES)}.")
+    for key in values:
+        if key not in KNOBS:
+            raise UsageError(f"There is no training setting called {key!r:.60}.")
     shape = {} if size == "auto" else asdict(SIZES[size])
     Recipe(**{**shape, **values})
 
@@ -141,7 +169,6 @@ def _check_length(corpus: Corpus, block_size: int) -> None:
         )
 
 
-def _absolute(source: str) -> str:
-    """A path that still names the file from another folder; a catalogue name as it is."""
-    path = Path(source)
-    return str(path.resolve()) if path.exists() else source
+def _lasting(source: str) -> str:
+    """What still names the text from another folder: an absolute path, a catalogue name as it is, "-" for what is gone."""
+    return source if source == "-" or catalogue.find(source) else str(Path(source).absolute())

@@ -84,13 +84,14 @@ class Optimizer:
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Takes back what `state` gave. Raises KeyError or ValueError when a tensor is missing or has another shape."""
-        for group in self._adamw.param_groups:
+        updated = any(key.startswith("adamw.") for key in tensors)  # else no update had happened yet
+        for group in self._adamw.param_groups if updated else ():
             for p in group["params"]:
                 name = self._names[p]
-                if f"adamw.step.{name}" not in tensors:
-                    continue  # no update had happened yet
+                step = tensors[f"adamw.step.{name}"]
                 self._adamw.state[p] = {
-                    "step": tensors[f"adamw.step.{name}"].clone(),
+                    # The fused kernel wants its counter beside the weights.
+                    "step": _like(torch.zeros((), device=p.device), step),
                     "exp_avg": _like(p, tensors[f"adamw.exp_avg.{name}"]),
                     "exp_avg_sq": _like(p, tensors[f"adamw.exp_avg_sq.{name}"]),
                 }
@@ -163,6 +164,7 @@ def _squares(matrix: Tensor) -> tuple[Tensor, ...]:
 
 
 def _like(parameter: Tensor, tensor: Tensor) -> Tensor:
+    """A copy of `tensor` on the device and in the dtype of `parameter`, whose shape it must have."""
     if tensor.shape != parameter.shape:
         raise ValueError(f"expected a tensor of shape {tuple(parameter.shape)}, found {tuple(tensor.shape)}")
     return tensor.to(parameter.device, parameter.dtype, copy=True)

@@ -10,6 +10,7 @@ import platform
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +58,9 @@ class Prepared:
 
 
 def prepare(
-    folder: RunFolder, corpora_dir: Path, *, spent: float, total_steps: int | None, force: bool
-) -> Prepared:
+    folder: RunFolder, corpora_dir: Path, *, spent: float, total_steps: int | None, force: bool,
+    cache_dir: Path | None = None,
+) -> Prepared:  # fmt: skip
     """Reads or settles the run.
 
     Args:
@@ -66,13 +68,21 @@ def prepare(
         spent: seconds of a `--time` budget that are gone.
         total_steps: for a resume, the new total of steps.
         force: go on although memory looks too small.
+        cache_dir: where fetched catalogue texts lie; only a corpus too large to be kept is read from there again.
 
     Raises:
         TinygptError: of the kind that fits; nothing was trained.
     """
     request = folder.read_request()
     corpus = _corpus_of(request)
-    text = load_stored(corpora_dir, corpus["sha256"], corpus.get("source"))
+    text = load_stored(
+        corpora_dir,
+        corpus["sha256"],
+        corpus.get("source"),
+        encoding=corpus.get("encoding"),
+        force_text=corpus.get("force_text") is True,
+        cache_dir=cache_dir,
+    )
     train_text, val_text = split(text)
     warnings: list[str] = []
     if len(val_text) < 2:
@@ -85,7 +95,7 @@ def prepare(
         tokenizer = tokenizer_from_json(folder.read_tokenizer())
         recipe = Recipe.from_json(info["recipe"])
         machine = probe(recipe.dtype, recipe.threads)
-        warnings += _differences(info["versions"], _versions(machine))
+        warnings += _differences(info.get("versions"), _versions(machine))
         train_ids = tokenizer.encode_corpus(train_text)
     else:
         tokenizer, train_ids, recipe, machine = _settled(request, text, train_text, spent)
@@ -110,17 +120,13 @@ def prepare(
     info["params"] = model.num_params()
     plans = list(recipe.plans) or [Plan(0, 0, recipe.steps, timed=recipe.time is not None)]
     state, wall_seconds = State(plans=plans), 0.0
-    if any(c.problem is None for c in list_checkpoints(folder)):
+    # If all are damaged, that is said: days of training are not silently begun again.
+    if list_checkpoints(folder):
         checkpoint, skipped = find_checkpoint(folder, "last")
         warnings += skipped
         wall_seconds = _restore(job, state, checkpoint)
         # A plan made at this very step may be younger than the checkpoint, which is written only once.
-        told = [
-            Plan(e.step, e.start, e.horizon, e.timed)
-            for e in read_events(folder)
-            if isinstance(e, events.Plan)
-        ]
-        state.plans += [plan for plan in told if plan.step == state.step and plan not in state.plans]
+        state.plans += [plan for plan in _told_plans(folder, state.step) if plan not in state.plans]
     _extend(state, total_steps)
     if not folder.run.exists():
         folder.write_tokenizer(tokenizer.to_json())
@@ -154,6 +160,7 @@ def _settled(
         recipe = Recipe.from_json(request["recipe"])
         tokenizer = train_tokenizer(recipe.tokenizer, text, _bpe_size(recipe.tokenizer, recipe.vocab_size))
         machine = probe(recipe.dtype, recipe.threads)
+        recipe = replace(recipe, dtype=machine.dtype, threads=machine.threads)
         return tokenizer, tokenizer.encode_corpus(train_text), recipe, machine
     values = dict(request.get("values") or {})
     kind = values.get("tokenizer", "chars")
@@ -213,6 +220,17 @@ def _restore(job: Job, state: State, checkpoint: Checkpoint) -> float:
         raise CheckpointError(
             f"{checkpoint.path} does not fit the run ({str(error).splitlines()[0][:120]}); train a new run."
         ) from None
+
+
+def _told_plans(folder: RunFolder, step: int) -> list[Plan]:
+    """The plans that were told at `step`, without those of an `extend`: that control is replayed and makes its plan again."""
+    told = read_events(folder)
+    return [
+        Plan(event.step, event.start, event.horizon, event.timed)
+        for before, event in pairwise(told)
+        if isinstance(event, events.Plan) and event.step == step
+        if not (isinstance(before, events.Control) and before.do == "extend")
+    ]
 
 
 def _extend(state: State, total_steps: int | None) -> None:

@@ -7,7 +7,9 @@ the run folder, and never changed afterwards. No torch here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import Field, asdict, dataclass, field, fields, replace
+from difflib import get_close_matches
+from itertools import pairwise
 from typing import Any
 
 from engine.errors import UsageError
@@ -24,7 +26,13 @@ def _knob(default: Any, help: str, *, low: float | None = None, high: float | No
 
 @dataclass(frozen=True)
 class Recipe:
-    """A training run, resolved. Each field's metadata holds its help, unit, bounds and choices (see `check`)."""
+    """A training run, resolved. Each field's metadata holds its help, unit, bounds and choices (see `check`).
+
+    `plans` are those that a finished run made, when its recipe is to be repeated step by step; empty for a new run.
+
+    Raises:
+        UsageError: a value is out of range or does not fit another.
+    """
 
     arch: str = _knob("modern", "architecture", choices=ARCHITECTURES)
     n_layer: int = _knob(4, "transformer blocks", low=1, high=MAX_LAYERS)
@@ -117,12 +125,7 @@ class Recipe:
         if unknown := sorted(set(data) - known):
             raise UsageError(f"The recipe has unknown fields: {', '.join(map(str, unknown))}.")
         values = dict(data)
-        try:
-            values["plans"] = tuple(Plan(**plan) for plan in data.get("plans", ()))
-        except TypeError:
-            raise UsageError(
-                "The recipe's plans are damaged; a plan has a step, a start and a horizon."
-            ) from None
+        values["plans"] = _plans_from_json(data.get("plans", ()))
         return cls(**values)
 
     def with_values(self, **values: Any) -> Recipe:
@@ -133,13 +136,13 @@ KNOBS = {f.name: f for f in fields(Recipe) if f.name != "plans"}
 
 
 def check(name: str, value: object) -> None:
-    """Raises UsageError, naming the range, unless `value` may stand in field `name`."""
-    knob = Recipe.__dataclass_fields__[name]
+    """Raises UsageError, naming the range, unless there is a field `name` and `value` may stand in it."""
+    knob = _knob_named(name)
     if value is None and knob.default is None:
         return
     if choices := knob.metadata["choices"]:
         if value not in choices:
-            raise UsageError(f"{name} must be one of {', '.join(choices)}, not {str(value)[:40]!r}.")
+            raise UsageError(f"{name} must be one of {', '.join(choices)}, not {_shown(value)}.")
         return
     low, high, unit = knob.metadata["low"], knob.metadata["high"], knob.metadata["unit"]
     whole = knob.type == "int"
@@ -147,25 +150,49 @@ def check(name: str, value: object) -> None:
     # Not a number, and infinity, fail the comparison.
     if isinstance(value, bool) or not isinstance(value, numbers) or not low <= value <= high:
         kind = "a whole number" if whole else "a number"
-        shown = repr(value) if isinstance(value, float) else str(value)[:40]
         raise UsageError(
-            f"{name} must be {kind} from {low:g} to {high:g}{' ' + unit if unit else ''}, not {shown}."
+            f"{name} must be {kind} from {_shown(low)} to {_shown(high)}{' ' + unit if unit else ''}, not {_shown(value)}."
         )
 
 
 def parse_value(name: str, text: str) -> Any:
     """The value that `--set name=text` means. Raises UsageError for an unknown name or a value out of range."""
-    if name not in KNOBS:
-        from difflib import get_close_matches
-
-        near = get_close_matches(name, KNOBS, n=1)
-        hint = f" Did you mean {near[0]}?" if near else f" There are: {', '.join(KNOBS)}."
-        raise UsageError(f"There is no training setting called {name!r}.{hint}")
+    knob = _knob_named(name)
     value: Any = text
-    if not KNOBS[name].metadata["choices"]:
+    if not knob.metadata["choices"]:
         try:
-            value = int(text) if KNOBS[name].type == "int" else float(text)
+            value = int(text) if knob.type == "int" else float(text)
         except ValueError:
             value = text
     check(name, value)
     return value
+
+
+def _knob_named(name: str) -> Field[Any]:
+    if name in KNOBS:
+        return KNOBS[name]
+    near = get_close_matches(name, KNOBS, n=1)
+    hint = f" Did you mean {near[0]}?" if near else f" There are: {', '.join(KNOBS)}."
+    raise UsageError(f"There is no training setting called {name!r}.{hint}")
+
+
+def _shown(value: object) -> str:
+    """A bound or a wrong value as a person reads it. Python refuses to spell whole numbers of thousands of digits."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}" if abs(value) < 10**30 else "so large a number"
+    return f"{value:g}" if isinstance(value, float) else repr(value)[:40]
+
+
+def _plans_from_json(data: Any) -> tuple[Plan, ...]:
+    try:
+        plans = tuple(Plan(**plan) for plan in data)
+    except TypeError:
+        plans = (Plan(-1, -1, -1),)
+    counts = [count for plan in plans for count in (plan.step, plan.start, plan.horizon)]
+    sound = all(type(count) is int and 0 <= count <= 10**12 for count in counts)
+    sound = sound and all(type(plan.timed) is bool for plan in plans)
+    if not sound or any(later.step < plan.step for plan, later in pairwise(plans)):
+        raise UsageError(
+            "The recipe's plans are damaged; each has a step, a start and a horizon, in the order of the steps."
+        )
+    return plans

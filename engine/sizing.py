@@ -19,7 +19,7 @@ import models
 from engine.device import Machine, bfloat16_is_native, probe, use
 from engine.errors import ResourceError, UsageError
 from engine.optim import Optimizer
-from engine.recipe import Recipe
+from engine.recipe import KNOBS, Recipe, check
 from models.config import SIZES, ModelConfig
 
 # (floating-point operations of training that the time buys, size, windows a step): the row with the largest budget that is paid for.
@@ -55,6 +55,8 @@ def settle(
     """
     if size != "auto" and size not in SIZES:
         raise UsageError(f"There is no size {size!r}; choose auto or one of {', '.join(SIZES)}.")
+    for name, value in values.items():
+        check(name, value)
     arch = values.get("arch", "modern")
     machine = probe(values.get("dtype", "auto"), values.get("threads", 0))
     operations_per_second = 0.0
@@ -85,7 +87,8 @@ def settle(
     elif seconds is not None and "steps" not in values:
         weights = count_weights(recipe.model_config(vocab_size))
         per_step = OPERATIONS_PER_WEIGHT * weights * recipe.tokens_per_step
-        recipe = replace(recipe, steps=max(1, int(seconds * operations_per_second / per_step)))
+        fitting = int(seconds * operations_per_second / per_step)
+        recipe = replace(recipe, steps=min(max(1, fitting), KNOBS["steps"].metadata["high"]))
     if "dropout" not in values:
         epochs = recipe.steps * recipe.tokens_per_step / max(1, corpus_tokens)
         recipe = replace(recipe, dropout=0.2 if epochs > 20 else 0.1 if epochs > 8 else 0.0)
@@ -138,15 +141,20 @@ def count_weights(config: ModelConfig) -> int:
 
 
 def memory_estimate(recipe: Recipe, vocab_size: int) -> int:
-    """Bytes that training takes at its peak: weights, gradient, optimizer, and the activations of one micro-batch."""
+    """Bytes that training takes at its peak, roughly: weights, gradient, optimizer, and the activations of one micro-batch."""
     if recipe.arch == "ngram":
         return 0
     weights = count_weights(recipe.model_config(vocab_size))
-    tokens = (recipe.micro_batch or recipe.batch_size) * recipe.block_size
-    width = 4 if recipe.dtype != "bfloat16" else 2
-    # Per layer and token: about 24 vectors of the stream's width kept for the backward pass; then the logits, thrice.
-    activations = tokens * (24 * recipe.n_embd * recipe.n_layer * width + 3 * 4 * vocab_size)
-    return 16 * weights + activations
+    windows = min(recipe.micro_batch or recipe.batch_size, recipe.batch_size)
+    tokens = windows * recipe.block_size
+    width = {"bfloat16": 2, "float64": 8}.get(recipe.dtype, 4)
+    # Per layer and token: about 32 vectors of the stream's width kept for the backward pass; then the logits, thrice.
+    activations = tokens * (32 * recipe.n_embd * recipe.n_layer * width + 3 * 4 * vocab_size)
+    if (
+        recipe.dropout
+    ):  # no fused kernel drops attention weights on a processor, so they are all kept, about four times
+        activations += tokens * 4 * recipe.n_head * recipe.block_size * recipe.n_layer * max(4, width)
+    return 4 * max(4, width) * weights + activations
 
 
 def check_memory(recipe: Recipe, vocab_size: int, available: int | None) -> None:

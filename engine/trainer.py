@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -22,14 +23,16 @@ from engine.budget import Budget
 from engine.checkpoint import clean_leftovers, prune, save_checkpoint
 from engine.control import ControlReader
 from engine.counting import count
-from engine.errors import ResourceError, TinygptError
+from engine.errors import CheckpointError, ResourceError, TinygptError, UsageError
 from engine.event_log import EventLog, recorded_controls
 from engine.events import Event
 from engine.preparing import Prepared, manifest_state, prepare
 from engine.runs import RunFolder, Status
-from engine.training import Surroundings, Training
+from engine.training import State, Surroundings, Training
 
 STATUS_SECONDS = 0.5
+MOST_WAITING = 10_000  # events; with more, the steps among them are dropped
+DURABLE = events.Control | events.Saved | events.Done | events.Failed
 
 Say = Callable[[Event], None]
 
@@ -42,6 +45,7 @@ def train(
     total_steps: int | None = None,
     force: bool = False,
     began: float | None = None,
+    cache_dir: Path | None = None,
 ) -> int:
     """Trains the run in `folder` until it is done, stopped or failed; goes on from its newest good checkpoint if it has one.
 
@@ -51,6 +55,7 @@ def train(
         total_steps: for a resume, the new total of steps.
         force: go on although memory looks too small.
         began: when the time budget started to run, by `time.monotonic`; now, if not given.
+        cache_dir: where fetched catalogue texts lie, for a corpus too large to be kept.
 
     Returns:
         The exit code: 0, or 128 + the signal that ended it.
@@ -62,19 +67,28 @@ def train(
         began = time.monotonic() if began is None else began
         desk = _Desk(folder, say)
         try:
-            desk.status("preparing", force=True)
+            desk.status("preparing")
             clean_leftovers(folder)
             corpora_dir = corpora_dir or folder.path.parent.parent / "corpora"
             prepared = prepare(
-                folder, corpora_dir, spent=time.monotonic() - began, total_steps=total_steps, force=force
+                folder,
+                corpora_dir,
+                spent=time.monotonic() - began,
+                total_steps=total_steps,
+                force=force,
+                cache_dir=cache_dir,
             )
             with EventLog.open(folder) as log:
                 desk.log = log
                 ending = _run(folder, prepared, desk, signals, began)
-            desk.status("stopped" if ending == "stopped" else "done", force=True)
+            desk.status("stopped" if ending == "stopped" else "done")
         except Exception as error:
             explained = _explained(error)
-            desk.fail(explained)
+            if isinstance(error, UsageError) and desk.before is not None:
+                with suppress(ResourceError):
+                    folder.write_status(desk.before)  # a resume that was asked wrongly changes nothing
+            else:
+                desk.fail(explained)
             raise explained from (None if explained is not error else error.__cause__)
         return signals.exit_code
 
@@ -89,6 +103,9 @@ def _run(folder: RunFolder, prepared: Prepared, desk: _Desk, signals: Signals, b
     budget = None
     if job.recipe.time is not None and state.plans[-1].timed:
         budget = Budget(job.recipe.time, time.monotonic() - began + prepared.wall_seconds)
+        for control in state.controls:  # what earlier processes granted still holds
+            if control.do == "extend":
+                budget.extend(int(control.value or 0))
 
     def save() -> str:
         wall = time.monotonic() - began - (budget.excused if budget else 0.0) + prepared.wall_seconds
@@ -106,7 +123,7 @@ def _run(folder: RunFolder, prepared: Prepared, desk: _Desk, signals: Signals, b
         replay=replay,
         ending=lambda: "stopped" if signals.received else None,
         budget=budget,
-        beat=lambda name: desk.status(name, state.step, state.horizon, state.best_val_loss),
+        beat=lambda name: desk.beat(name, state),
     )
     steps = (
         count(job, state, around, prepared)
@@ -128,48 +145,71 @@ def _run(folder: RunFolder, prepared: Prepared, desk: _Desk, signals: Signals, b
 
 
 class _Desk:
-    """Where the trainer writes: events file, status, and whoever listens."""
+    """Where the trainer writes: events file, status, and whoever listens.
+
+    A disk that is full for a while costs no run: what cannot be written waits, and only what must be on the disk before the
+    run goes on (a control, the end) insists.
+    """
 
     def __init__(self, folder: RunFolder, say: Say) -> None:
-        self.folder, self.log, self._say = folder, None, say
-        self._last = -1.0
-        self._step, self._horizon, self._val_loss = 0, 0, None
-
-    log: EventLog | None
-    _val_loss: float | None
+        self.folder, self._say = folder, say
+        self.log: EventLog | None = None
+        self.before = _status_of(folder)
+        self._waiting: list[Event] = []
+        self._last_beat = -STATUS_SECONDS
+        # A resume stands where the run was until it knows better.
+        self._step = self.before.step if self.before else 0
+        self._horizon = self.before.horizon if self.before else 0
+        self._val_loss = self.before.val_loss if self.before else None
 
     def write(self, event: Event) -> None:
+        if isinstance(event, events.Start):
+            self._step, self._horizon = event.from_step, event.horizon
+        elif isinstance(event, events.Done):
+            self._step, self._val_loss = event.step, event.best_val_loss
         if self.log:
-            self.log.append(
-                event, durable=isinstance(event, events.Control | events.Saved | events.Done | events.Failed)
-            )
+            self._waiting.append(event)
+            try:
+                while self._waiting:
+                    self.log.append(self._waiting[0], durable=isinstance(self._waiting[0], DURABLE))
+                    del self._waiting[0]
+            except ResourceError:
+                if isinstance(event, events.Control | events.Done):
+                    raise
+                if len(self._waiting) > MOST_WAITING:
+                    self._waiting = [e for e in self._waiting if not isinstance(e, events.Step)]
         self._say(event)
 
-    def status(
-        self, state: str, step: int | None = None, horizon: int | None = None, val_loss: float | None = None,
-        *, message: str = "", force: bool = False,
-    ) -> None:  # fmt: skip
-        """Replaces the status file, at most twice a second unless forced."""
-        self._step = self._step if step is None else step
-        self._horizon = self._horizon if horizon is None else horizon
-        self._val_loss = self._val_loss if val_loss is None else val_loss
+    def beat(self, name: str, state: State) -> None:
+        """Tells the state of the run, at most twice a second."""
+        self._step, self._horizon, self._val_loss = state.step, state.horizon, state.best_val_loss
         now = time.monotonic()
-        if force or now - self._last >= STATUS_SECONDS:
-            self._last = now
-            self.folder.write_status(
-                Status(os.getpid(), state, self._step, time.time(), self._horizon, message, self._val_loss)
-            )
+        if now - self._last_beat >= STATUS_SECONDS:
+            self._last_beat = now
+            with suppress(ResourceError):  # it is for display
+                self.status(name)
+
+    def status(self, name: str, message: str = "") -> None:
+        self.folder.write_status(
+            Status(os.getpid(), name, self._step, time.time(), self._horizon, message, self._val_loss)
+        )
 
     def fail(self, error: BaseException) -> None:
         """Says in the folder that the run failed and why; a full disk must not hide the first reason."""
         code = error.exit_code if isinstance(error, TinygptError) else 1
         failed = events.Failed(str(error), code, self._step)
-        try:
-            with EventLog.open(self.folder) as self.log:
-                self.write(failed)
-            self.status("failed", message=str(error), force=True)
-        except (TinygptError, OSError):
-            self._say(failed)
+        with suppress(TinygptError, OSError), EventLog.open(self.folder) as log:
+            log.append(failed, durable=True)
+        with suppress(TinygptError, OSError):
+            self.status("failed", str(error))
+        self._say(failed)
+
+
+def _status_of(folder: RunFolder) -> Status | None:
+    try:
+        return folder.read_status()
+    except CheckpointError:  # damaged; it is about to be replaced
+        return None
 
 
 def _explained(error: Exception) -> Exception:

@@ -218,7 +218,8 @@ class Training:
             yield from self._save()
         if self.around.budget and self._ended is None:
             yield from self._replan()
-        if recipe.patience and state.eval_step - state.best_step >= recipe.patience:
+        measured = state.eval_step == state.step
+        if recipe.patience and measured and state.eval_step - state.best_step >= recipe.patience:
             self._ended = "patience"
 
     def _eval_guess(self) -> float:
@@ -282,7 +283,7 @@ class Training:
             self._replay.remove(control)
             yield control
             yield from self._apply(control)
-        began = self.around.clock()
+        paused_seconds = 0.0
         while self._ended is None:
             self._ended = self.around.ending()
             for request in self.around.requests():
@@ -293,10 +294,12 @@ class Training:
                 yield from self._apply(control)
             if not self._paused or self._ended:
                 break
+            began = self.around.clock()
             self.around.beat("paused")
             self.around.idle()
+            paused_seconds += self.around.clock() - began
         if self.around.budget:
-            self.around.budget.excuse(self.around.clock() - began)
+            self.around.budget.excuse(paused_seconds)
 
     def _apply(self, control: events.Control) -> Iterator[Event]:
         state = self.state
@@ -335,6 +338,10 @@ class Training:
             raise ResourceError(
                 "The last checkpoint could not be written; free some space and resume the run."
             )
+        for request in self.around.requests():
+            # What came too late is done or pointless, and must not surprise a resume; a change of course waits for one.
+            if request.do not in ("lr", "extend"):
+                yield events.Control(request.id, state.step, request.do, request.value, request.prompt)
         yield events.Done(
             self.job.run, state.step, state.val_loss, state.best_val_loss, state.train_chars, state.seconds,
             state.train_chars / state.seconds if state.seconds else 0.0, params, self._ended or "steps",

@@ -28,7 +28,7 @@ class ModelConfig:
         vocab_size: number of symbols the model reads and predicts.
         block_size: the longest window it sees, in tokens.
         n_layer, n_head, n_embd: transformer blocks, attention heads, and width (0 for `ngram`).
-        dropout: probability of dropping an activation while training, 0 to below 1.
+        dropout: probability of dropping an activation while training, 0 to below 1 (0 for `ngram`).
         order: for `ngram`, the longest n; 0 for the transformers.
 
     Raises:
@@ -49,9 +49,17 @@ class ModelConfig:
             raise ValueError(f"unknown architecture {self.arch!r}; it is one of {', '.join(ARCHITECTURES)}")
         _bounded("vocab_size", self.vocab_size, 1, MAX_VOCAB)
         _bounded("block_size", self.block_size, 1, MAX_BLOCK)
+        if (
+            isinstance(self.dropout, bool)
+            or not isinstance(self.dropout, int | float)
+            or not 0 <= self.dropout < 1
+        ):
+            raise ValueError(f"dropout must be a number from 0 to below 1, not {self.dropout!r}")
         if self.arch == "ngram":
             _bounded("order", self.order, 1, MAX_ORDER)
+            _unused(self, "n_layer", "n_head", "n_embd", "dropout")
             return
+        _unused(self, "order")
         _bounded("n_layer", self.n_layer, 1, MAX_LAYERS)
         _bounded("n_embd", self.n_embd, 1, MAX_WIDTH)
         _bounded("n_head", self.n_head, 1, self.n_embd)
@@ -59,8 +67,6 @@ class ModelConfig:
             raise ValueError(f"n_embd ({self.n_embd}) must be a multiple of n_head ({self.n_head})")
         if self.arch == "modern" and (self.n_embd // self.n_head) % 2:
             raise ValueError("rotary positions need an even number of channels per head")
-        if isinstance(self.dropout, bool) or not 0.0 <= self.dropout < 1.0:
-            raise ValueError(f"dropout must be in [0, 1), not {self.dropout!r}")
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -110,6 +116,15 @@ def sized(size: str, arch: str, vocab_size: int, dropout: float = 0.0) -> ModelC
     if arch == "ngram":
         return ModelConfig(arch, vocab_size, s.block_size, order=5)
     return ModelConfig(arch, vocab_size, s.block_size, s.n_layer, s.n_head, s.n_embd, dropout)
+
+
+def _unused(config: ModelConfig, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        if isinstance(value, bool) or value != 0:
+            raise ValueError(
+                f"{name} means nothing to the {config.arch} architecture; it must be 0, not {value!r}"
+            )
 
 
 def _bounded(name: str, value: object, low: int, high: int) -> None:

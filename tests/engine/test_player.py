@@ -18,7 +18,7 @@ from engine.checkpoint import save_checkpoint
 from engine.errors import CheckpointError
 from engine.generate import Stream
 from engine.loading import load
-from engine.player import BATCH_SECONDS, LOOK_SECONDS, Inbox, Player, RunLibrary
+from engine.player import BATCH_SECONDS, LATE_SECONDS, LOOK_SECONDS, Inbox, Player, RunLibrary
 from engine.runs import RunFolder
 from engine.sampler import SamplerSettings
 from engine.scoring import score
@@ -126,7 +126,7 @@ class World:
 
         def draw(writing):
             world.drawn.append(world.now)
-            world.now += world.cost
+            world.now += world.cost() if callable(world.cost) else world.cost
             original(writing)
 
         self.player._draw = draw
@@ -229,11 +229,20 @@ def test_no_character_is_computed_before_it_is_due_and_the_pace_is_kept(rate):
     assert all(-1e-9 <= drawn - due < 0.002 for drawn, due in zip(world.drawn, expected, strict=True))
 
 
+def test_a_wake_up_before_time_writes_nothing():
+    world = World(LOAD, p.Generate(1, "abc", max=10, chars_per_s=10.0))
+    patient = world.get
+    world.get = lambda timeout: patient(timeout / 2 if timeout and timeout > 1e-3 else timeout)
+    world.run()
+    assert all(drawn >= i / 10 - 1e-9 for i, drawn in enumerate(world.drawn)) and len(world.drawn) == 10
+
+
 def test_a_model_too_slow_for_its_pace_does_not_save_up_a_burst():
-    world = World(LOAD, p.Generate(1, "abc", max=1000, chars_per_s=100.0), cost=0.05)
-    world.run(until=3.0)
-    world.cost = 0.0001
-    assert len(world.drawn) <= 62
+    world = World(LOAD, p.Generate(1, "abc", max=1000, chars_per_s=100.0))
+    world.cost = lambda: 0.05 if world.now < 1.0 else 0.0001
+    world.at(2.0, p.Stop(1)).run()
+    in_time = sum(1.0 <= drawn <= 2.0 for drawn in world.drawn)
+    assert 100 <= in_time <= 102 + LATE_SECONDS * 100
 
 
 def test_a_changed_setting_meets_the_very_next_character():
@@ -329,6 +338,13 @@ def test_it_ends_before_a_stop_text():
     stop = text[100:103]
     world = World(LOAD, p.Generate(1, "abc", seed=7, max=300, stop=(stop,))).run()
     assert world.text() == text[: text.index(stop)] and world.of(p.Done) == [p.Done(1, "stop")]
+
+
+def test_stopping_gives_out_what_was_held_back_for_a_stop_text():
+    text = replay("abc", 30, 7)
+    world = World(LOAD, p.Generate(1, "abc", seed=7, stop=(text[27:30] + "\n\n\n\n",), chars_per_s=10.0))
+    world.at(2.95, p.Stop(1)).run()
+    assert len(world.drawn) == 30 and world.text() == text
 
 
 def test_characters_that_the_vocabulary_lacks_are_told_when_a_text_begins():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -71,6 +72,22 @@ def test_an_interrupt_while_the_program_loads_is_quiet_and_130(
     monkeypatch.setattr(guard, "problem", interrupted)
     assert __main__.main() == 130
     assert capsys.readouterr().err == ""
+
+
+def test_control_c_ends_a_working_command_quietly_with_130() -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-m", "tinygpt_tui", "corpora", "show", "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert child.stdin is not None
+    # Far more than a pipe holds: once all of it is written, the command is at work reading it.
+    child.stdin.write(b"Once there was a fox.\n" * 50_000)
+    child.stdin.flush()
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=60)
+    assert (child.returncode, out, err) == (130, b"", b"")
 
 
 def test_a_defect_is_one_sentence_and_a_private_file(

@@ -76,7 +76,6 @@ def _explain(error: BaseException) -> int:
     if isinstance(error, typer.Abort):
         return _say("nothing was done: no answer was given", 1)
     if isinstance(error, BrokenPipeError):
-        abandon_stdout()
         return BROKEN_PIPE
     if isinstance(error, OSError) and error.errno in _FULL:
         where = error.filename or "standard output"

@@ -13,7 +13,7 @@ from engine.catalogue.tales.shapes import SHAPES
 
 __all__ = ["SHAPES", "write_tales"]
 
-OPENING = 60  # characters; no two tales of one text begin with the same ones
+OPENING = 80  # characters; no two tales of one text begin with the same ones
 
 
 def write_tales(seed: int = 1, characters: int = 1_600_000) -> str:

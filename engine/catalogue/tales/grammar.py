@@ -2,8 +2,8 @@
 
 A template is a text in which `[a|b|c]` means "one of these" (it nests, and a part may be empty), `{tree}` is a word
 drawn once for the whole tale from `words.WORDS`, `{tree_b}` another one of the same list, `{h.his}` something about a
-character, and `~` a new line. A text in the cast may be a template itself. A capital letter in the last name, as in `{H}` or `{h.He}`, gives a capital letter in
-the text. What it leaves out: any knowledge of stories; those live in the `shapes_` modules.
+character, and `~` a new line. A capital letter in the last name, as in `{H}` or `{h.He}`, gives a capital letter in
+the text. A text in the cast may be a template itself. What it leaves out: any knowledge of stories; those live in the `shapes_` modules.
 """
 
 from __future__ import annotations
@@ -112,12 +112,16 @@ class Teller:
         kind = self.pick(kinds)
         noun, sex = self._fresh(CREATURES[kind])
         she = sex == "f" or (sex == "" and self.chance(0.5))
+        if " " in noun and named > 0:
+            named = 1.0  # "the ferryman's daughter" would be a mouthful in every sentence
         names = NAMES[
-            ("beast" if kind in ("small", "beast", "big", "bird") else "human") + ("_f" if she else "_m")
+            ("beast" if kind in ("small", "beast", "big", "bird", "thief", "fierce") else "human")
+            + ("_f" if she else "_m")
         ]
         name = self._fresh([(each, "") for each in names])[0] if self.chance(named) else ""
         if adjective is None:
-            adjective = self._fresh([(each, "") for each in ADJECTIVES[kind]])[0]
+            plain = bool(name) and self.chance(0.4)
+            adjective = "" if plain else self._fresh([(each, "") for each in ADJECTIVES[kind]])[0]
         return Who(noun, name, adjective, she, named_first=bool(name) and self.chance(0.3))
 
     def in_season(self, *seasons: str) -> None:
@@ -131,9 +135,7 @@ class Teller:
         return tidy("".join(parts))
 
     def _fresh(self, options: Sequence[tuple[str, str]]) -> tuple[str, str]:
-        option = self.pick(options)
-        while option[0] in self._taken:
-            option = self.pick(options)
+        option = self.pick([each for each in options if each[0] not in self._taken] or options)
         self._taken.append(option[0])
         return option
 

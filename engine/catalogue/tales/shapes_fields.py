@@ -116,14 +116,14 @@ def night_watch_of_frogs(t: Teller) -> str:
     return t.tell(
         """{h.a} could not sleep for the frogs. All night long they sang in the pond, [each one a different
         song|without tune and without shame]. {Evening}, {h} went out in {h.his} nightshirt. ~"[I must ask
-        you to stop|Not one note more]," said {h}. "I shall give you this {thing}." ~That night it was so
-        quiet that {h} could hear [the clock|{h.his} own heart], [and the beams creak|and a mouse think].
-        {h.He} [waited|counted sheep, and heard each one land]. The third night {h.he} [hummed
-        something|croaked a little, just to try]. ~At four in the morning {h.he} was at the pond again.
-        "[Where are you|Are you still there]?" ~"[Ssh|Quiet]," said the frogs. "[People are trying to
-        sleep|We have a contract]." ~"I take it back," said {h}. "[Sing! The one about the mud|Please, the
-        loud one]." ~They did, and [before the second verse|before they came to the flies] {h} was asleep in
-        the wet grass, with a smile.""",
+        you to stop|Not one note more]," said {h}. "I shall give you this {thing}." ~"[Agreed|Very well],"
+        said the frogs. ~That night it was so quiet that {h} could hear [the clock|{h.his} own heart], [and
+        the beams creak|and a mouse think]. {h.He} [counted sheep, and heard each one land|waited, and
+        nothing came, not even sleep]. The third night {h.he} [hummed something|croaked a little, just to
+        try]. ~At four in the morning {h.he} was at the pond again. "[Where are you|Are you still there]?"
+        ~"[Ssh|Quiet]," said the frogs. "[People are trying to sleep|We have a contract]." ~"I take it
+        back," said {h}. "[Sing! The one about the mud|Please, the loud one]." ~They did, and [before the
+        second verse|before they came to the flies] {h} was asleep in the wet grass, with a smile.""",
         h=h,
     )
 

@@ -12,12 +12,12 @@ def half_a_song(t: Teller) -> str:
         """{h.a} knew half a song. [{h.His} grandmother had sung it, but she had always fallen asleep in the
         middle|It had come with the house, so to speak]. It went up, and up, and then it [stopped, like a
         stair in the air|just ended]. ~{When}, {f.a} came by and asked for water. {H} was humming. ~"It is
-        half a song. Nobody knows the rest." ~"[That is odd|Then listen]," said {f}. "We have a song that
-        [has no beginning|starts in the middle]. We thought it was meant to be so." ~So {h} sang, up, and
-        up, and where it stopped, {f} went on, [and down it came like water|and brought it safely home]. The
-        two halves fitted [like two halves of a plate|as a lid fits a pot]. ~"My grandmother came from over
-        the hills," said {h}. ~"So did mine," said {f}. "[She always fell asleep at the beginning|Good
-        evening, cousin]." """,
+        half a song," said {h}. "Nobody knows the rest." ~"[That is odd|Then listen]," said {f}. "We have a
+        song that [has no beginning|starts in the middle]. We thought it was meant to be so." ~So {h} sang,
+        up, and up, and where it stopped, {f} went on, [and down it came like water|and brought it safely
+        home]. The two halves fitted [like two halves of a plate|as a lid fits a pot]. ~"My grandmother came
+        from over the hills," said {h}. ~"So did mine," said {f}. "[She always fell asleep at the
+        beginning|Good evening, cousin]." """,
         h=h,
         f=f,
     )
@@ -41,7 +41,7 @@ def stranger_and_bread(t: Teller) -> str:
         {h.a} opened the gate. {H} pointed to {h.himself} and said, "{h.call}." The stranger laughed. ~Then
         the stranger went into the {room}, [rolled up both sleeves|looked round], and {sign}. ~"Oh!" said
         {h}. "You mean {word}!" ~"{Word}," said the stranger, [trying how it tasted|very carefully]. It was
-        the first one. ~By the end of the {season} the stranger could [quarrel about the weather like
+        the first word. ~By the end of the {season} the stranger could [quarrel about the weather like
         everyone else|tell jokes, and some of them were good]. And when the people of {village} are pleased,
         they say something that sounds like water over stones.""",
         s=s,
@@ -112,9 +112,9 @@ def star_counter(t: Teller) -> str:
         start again," said {h}. ~"[Let us do it together|I will help you]," said {f}. "You take the left
         half, and I take the right." So they lay on their backs and counted. "[Look, that one is falling|Do
         you see the red one]," said {f}, and they both looked [for a long time|until it was gone]. ~"Oh no,"
-        said {h}. "I have lost my place." ~"So have I," said {f}. We shall have to come back tomorrow." ~{H}
-        [moved a little closer|pulled the blanket over them both]. "And if we finish?" ~"[There is no danger
-        of that|Then we start from the other side]," said {f}.""",
+        said {h}. "I have lost my place." ~"So have I," said {f}. "We shall have to come back tomorrow."
+        ~{H} [moved a little closer|pulled the blanket over them both]. "And if we finish?" ~"[There is no
+        danger of that|Then we start from the other side]," said {f}.""",
         h=h,
         f=f,
     )
@@ -138,8 +138,9 @@ def scarecrow_and_crows(t: Teller) -> str:
         morning|How do you do]," said {c.a}, and sat down on its arm. "You are supposed to frighten me, I
         think." ~"[I am sorry|I know]," said the scarecrow. "[I do not know how|I only have this one face]."
         ~"[That is the worst scarecrow in the county|Tomorrow it goes into the stove]," said {m}. ~But that
-        evening {twist}. ~{M} came out in the morning with the axe, looked at {field}. Then {m.he} put the
-        axe away and went to get [a scarf|a better hat]. "[Carry on|As you were]," said {m}.""",
+        evening {twist}. ~{M} came out in the morning with the axe and looked at {field} [for a while|and at
+        the smile]. Then {m.he} put the axe away and went to get [a scarf|a better hat]. "[Carry on|As you
+        were]," said {m}.""",
         m=m,
         c=c,
         twist=twist,
@@ -149,7 +150,7 @@ def scarecrow_and_crows(t: Teller) -> str:
 def house_of_day_and_night(t: Teller) -> str:
     """Two share a house at different hours, never meet, and become friends by what they leave behind."""
     day = t.who("small", "beast", named=0.8)
-    sleeper = t.pick(("owl", "bat", "moth", "nightingale"))
+    sleeper = t.pick(("owl", "nightingale", "nightjar"))
     return t.tell(
         """{day.a} moved into a hollow {tree} [in {wood}|beside {river}]. It was [very cosy|dry and round],
         only every evening, when {day} lay down, the bed was still warm. ~One evening there was a small grey

@@ -10,15 +10,15 @@ def stubborn_neighbours(t: Teller) -> str:
     h, f = t.who("folk", "beast", named=0.9), t.who("folk", "beast", named=0.9)
     return t.tell(
         """[{h.a} and {f.a} lived side by side, and between them stood a {fruit} tree|Between the gardens of
-        {h.a} and {f.a} stood a {fruit} tree]. "[The trunk is on my side|I water it]," said {h}. "[But the
-        shade is on mine|But it leans to me]," said {f}. [So neither said good morning to the other for
-        {few} years|They built a wall, and the two halves of it did not meet|They drew a line on the ground
-        with flour, and the hens ate it], and [every year the fruit rotted in the grass|the birds ate the
-        fruit, and thought them both very kind]. ~Then one {season} night a storm laid the tree flat, across
-        both front doors. ~"Kindly move your tree," said {h}. ~"[No, no, it is yours|It is all yours now],"
-        said {f}. ~ [Somebody snorted|They glared, and then both began to laugh]. ~They sawed it up
-        together, and it made one good table. They [still do not agree about anything|quarrel there every
-        evening], but now they do it over {drink}.""",
+        {h.a} and {f.a} stood a {fruit} tree]. "[The trunk is on my side|I water it]," said {h}. "[But it
+        steals the light from my house|But it leans to me]," said {f}. [So neither said good morning to the
+        other for {few} years|They built a wall, and the two halves of it did not meet|They drew a line on
+        the ground with flour, and the hens ate it], and [every year the fruit rotted in the grass|the birds
+        ate the fruit, and thought them both very kind]. ~Then one {season} night a storm laid the tree
+        flat, across both front doors. ~"Kindly move your tree," said {h}. ~"[No, no, it is yours|It is all
+        yours now]," said {f}. ~ [Somebody snorted|They glared, and then both began to laugh]. ~They sawed
+        it up together, and it made one good table. They [still do not agree about anything|quarrel there
+        every evening], but now they do it over {drink}.""",
         h=h,
         f=f,
     )
@@ -70,17 +70,17 @@ def bell_would_not_ring(t: Teller) -> str:
 
 def squeaky_gate(t: Teller) -> str:
     """A noise that everybody wants mended turns out to be the best watchman in the place."""
-    h, thief = t.who("folk", "elder"), t.who("beast", adjective="hungry", named=0.0)
+    h, thief = t.who("folk", "elder"), t.who("thief", named=0.0)
     return t.tell(
         """The gate of {h.a} squeaked [like a pig in a bucket|high and long, like a bad fiddle|so loud that
         milk turned sour]. "[Oil it|For pity's sake, oil that gate]!" said the neighbours. ~"Tomorrow," said
         {h}, [who was fond of that word|and yawned]. ~{Night}, a hungry {thief.noun} came [over {hill}|out
         of {wood}], thin and quick. [All the well-oiled gates swung open without a sound|The other gates
-        were beautifully oiled]. It took the {crop} from the first garden and a {food} from the second.
-        ~Last of all {thief.he} pushed at the gate of {h}. ~Squeeeak! ~[Every dog in the street woke|{H}
-        fell out of bed|Windows flew open]. The {thief.noun} dropped [everything|the sack] and ran. ~The
-        next day the neighbours came to fetch their things. "[About that gate|As for the gate]," they said.
-        "Please do not oil it." ~"[I will think about it tomorrow|And I was just about to]," said {h}.""",
+        were beautifully oiled]. The {thief.noun} took the {crop} from the first garden and a {food} from
+        the second. ~Last of all {thief.he} pushed at the gate of {h}. ~Squeeeak! ~[Every dog in the street
+        woke|{H} fell out of bed|Windows flew open]. The {thief.noun} dropped [everything|the sack] and ran.
+        ~The next day the neighbours came to fetch their things. "[About that gate|As for the gate]," they
+        said. "Please do not oil it." ~"[I will think about it tomorrow|And I was just about to]," said {h}.""",
         h=h,
         thief=thief,
     )
@@ -118,7 +118,7 @@ def quilt_of_patches(t: Teller) -> str:
         The stitches were [crooked|as big as teeth], but they held. ~{H} [touched the patches one after the
         other|did not speak for a while]. "[Why, the whole village is here|The baker, and the tailor, and
         the flag]," {h.he} said. ~"[Yes|All of them]," said {f}. "[You will have to sleep under
-        everybody|They say it is warmer that way]." ~And it was.""",
+        everybody|They say it is warmer that way]." ~It was the warmest quilt in {village}.""",
         h=h,
         f=f,
     )

@@ -26,11 +26,11 @@ def lost_and_found(t: Teller) -> str:
         and {when} it was gone]. [It was not worth much, but {h.he} had carried it since {h.he} was small|It
         was the only fine thing {h.he} owned|{h.He} felt in {h.his} pocket and found a hole instead]. {h.He}
         looked [under the bed|behind the stove|in both boots] and even [in the soup|under the cat next
-        door|in places where {h.he} had never been]. ~"[When did you see it last|What did you do today]?"
-        asked {f.a}. ~"[This morning|Not much]," said {h}. "I {deed}." ~[They went to look|So they went back
-        together], and there it was: the {thing} lay {where}. ~[That night {h} sewed up the hole in {h.his}
-        pocket|{H} gave {f} a {food}, and checked it for treasure first|{H} laughed until {h.his} hat fell
-        off, and then {h.he} lost the hat].""",
+        door|in places where {h.he} had never been]. ~"[What did you do today|And what have you done since
+        breakfast]?" asked {f.a}. ~"[This and that|Not much]," said {h}. "I {deed}." ~[They went to look|So
+        they went back together], and there it was: the {thing} lay {where}. ~[That night {h} sewed up the
+        hole in {h.his} pocket|{H} gave {f} a {food}, and checked it for treasure first|{H} laughed until
+        {h.his} hat fell off, and then {h.he} lost the hat].""",
         h=h,
         f=f,
         deed=deed,
@@ -124,7 +124,7 @@ def letter_late(t: Teller) -> str:
 
 def promise_kept(t: Teller) -> str:
     """Somebody promises to be back by a certain day, and everything on the road tries to prevent it."""
-    h, f = t.who("beast", named=0.8), t.who("beast", "small")
+    h, f = t.who("beast", named=1.0), t.who("beast", "small", named=1.0)
     sign, end = t.pick(
         (
             ("before the first snow", "The first flake came down and landed on the knocker"),
@@ -202,11 +202,11 @@ def lantern_passed_on(t: Teller) -> str:
         """[At the edge of {wood}|Where the road leaves {village}] lived {h.a}, with a lantern in the
         window. {Night}, {a.a} knocked. "[The road is dark|I cannot see my own boots]." ~"Take the lantern,"
         said {h}. "[When you are home|Tomorrow], give it to the next one who has none." ~{A} gave it to
-        {b.a}, [who was looking for a lost calf|who was late for the ship]. ~Years later {h} [lost the
-        way|was lost] in the snow. Then a small yellow light came swinging along, [and a stranger behind
-        it|in the hand of a stranger]. ~"Take this," said the stranger. "I was told to give it to the next
-        one who has none." ~{H} [felt the old dent in its lid|saw the old dent in its lid] and smiled.
-        "[Thank you|Well, well]," {h.he} said. "I know how it works." """,
+        {b.a}, [who was looking for a lost calf|who was late for the ship], and so it went from hand to
+        hand. ~Years later {h} [lost the way|was lost] in the snow. Then a small yellow light came swinging
+        along, [and a stranger behind it|in the hand of a stranger]. ~"Take this," said the stranger. "I was
+        told to give it to the next one who has none." ~{H} [felt the old dent in its lid|saw the old dent
+        in its lid] and smiled. "[Thank you|Well, well]," {h.he} said. "I know how it works." """,
         h=h,
         a=a,
         b=b,

@@ -51,7 +51,7 @@ def wrong_map(t: Teller) -> str:
 
 def turned_signpost(t: Teller) -> str:
     """The wind turns a signpost, and two travellers arrive at one another's supper."""
-    h, a, b = t.who("beast", "child", "bird"), t.who("folk", named=0.9), t.who("folk", named=0.9)
+    h, a, b = t.who("beast", "child"), t.who("folk", named=0.9), t.who("folk", named=0.9)
     return t.tell(
         """In the night the wind turned the signpost at the crossroads. {Morning}, {a.a} came by on the way
         to a wedding in {village}, and then {b.a}, who was going to buy a cow in {village_b}. ~So {a} walked
@@ -126,8 +126,8 @@ def trade_chain(t: Teller) -> str:
         [looked at the {farm} for a long time|had nobody to talk to]. "I had one like that once," said {c}.
         "Would you take this old {gift} for it?" ~{H} [could have sung|said yes before the sentence was
         over]. All the way home {h.he} carried the {gift}, going over the sums in {h.his} head. "[Everybody
-        got what they wanted|All four of us are richer]," {h.he} said to the {season} wind. "[So who lost|I
-        must have made a mistake somewhere]." """,
+        got what they wanted|All four of us are richer]," {h.he} said to the {season} wind. "[So who lost?|I
+        must have made a mistake somewhere.]" """,
         h=h,
         a=a,
         b=b,
@@ -186,9 +186,9 @@ def narrow_bridge(t: Teller) -> str:
         on the other {f.a} with a load of [hay|chairs|pots]. ~"[Back up|Make way]," said {h}. ~"[You back
         up|Certainly not]," said {f}. "My horse cannot walk backward." ~They sat. {Weather}. ~At last {c.a}
         came along on foot. "Where are you taking those {crop}?" ~"To {village}," said {h}. ~"To
-        {village_b}, if somebody would move," said {f}. ~"Then change carts," said {c}, "and each of you go
-        back with the other's load." ~So they climbed down and changed carts, not looking at anyone. ~"You
-        might have thought of it," {h} said to the new horse. The horse [went on chewing|sneezed].""",
+        {village_b}, if somebody would move," said {f}. ~"Then change loads," said {c}, "and turn round, and
+        each of you take the other's." ~So they climbed down and changed loads, not looking at anyone. ~"You
+        might have thought of it," {h} said to the horse. The horse [went on chewing|sneezed].""",
         h=h,
         f=f,
         c=c,

@@ -23,8 +23,8 @@ def lighthouse_and_guest(t: Teller) -> str:
         ~{H} ran down the {many} steps and [beat on a pan|shouted till {h.his} voice broke]. "[Light|Bring
         light]! Anything that shines!" Then {helper} came along the shore, and {light}. ~On the ship the
         captain [rubbed his eyes|put down the glass]. "I know every light on this coast, and that is none of
-        them," he said. Steer to the left." ~In the morning the ship lay safe in the harbour. {H} filled the
-        lamp with new oil, but the captain still asks for the other light.""",
+        them," he said. "Steer to the left." ~In the morning the ship lay safe in the harbour. {H} filled
+        the lamp with new oil, but the captain still asks for the other light.""",
         h=h,
         helper=helper,
         light=light,
@@ -114,11 +114,12 @@ def shell_in_the_hills(t: Teller) -> str:
         """High up [on {hill}|in the hills], where nobody had ever seen the sea, lived {h.a}. {When}, {s.a}
         came through and [paid for a bowl of {soup} with|gave {h.him}, for a night in the hay,] a pink
         shell. "Hold it to your ear," said {s}. ~{H} listened, and it went hush, and hush again. ~{old.one}
-        came last of all, and [listened for a very long time|shut {old.his} eyes]. "I was born beside that,"
-        {old.he} said. "[I had forgotten what it says|I thought that I should never hear it again]." ~"What
-        does it say?" asked {h}. ~"[The same as always|It is hard to put into words]. That it will be there
-        tomorrow." ~{H} looked at the shell, and at the window. "[You may keep it for the winter|You had
-        better have it on weekdays]," {h.he} said. "[I shall fetch it in spring|I only need it on Sundays]." """,
+        came to hear it too, and [listened for a very long time|shut {old.his} eyes]. "I was born beside
+        that," {old.he} said. "[I had forgotten what it says|I thought that I should never hear it again]."
+        ~"What does it say?" asked {h}. ~"[The same as always|It is hard to put into words]. That it will be
+        there tomorrow." ~{H} looked at the shell, and at the window. "[You may keep it for the winter,"
+        {h.he} said. "I shall fetch it in spring.|You had better have it on weekdays," {h.he} said. "I only
+        need it on Sundays.]" """,
         h=h,
         s=s,
         old=old,

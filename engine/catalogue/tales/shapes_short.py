@@ -38,7 +38,7 @@ def needle_in_the_hay(t: Teller) -> str:
         """{h.a} dropped a needle in the hay. {When}, {h.he} began to look for it, [stalk by stalk|from left
         to right]. {h.He} found {thing_a}, [two eggs|a spoon], a {tool} that had been missing for {few}
         years, and {c.a}, fast asleep. ~"[What are you looking for|Have you lost something]?" asked {c}.
-        ~"Only a needle," said {h}. ~"[Oh, that|Is it sharp]," said {c}, and [sat up very carefully|thought
+        ~"Only a needle," said {h}. ~"[Oh, that,|Is it sharp?]" said {c}, and [sat up very carefully|thought
         about it]. "[Then I know where it is|I have been lying on it since noon]." ~{H} thanked {c.him} and
         sewed on the button. It had taken [all day|until supper]. But now there was a {tool} again.""",
         h=h,
@@ -51,12 +51,14 @@ def weathercock(t: Teller) -> str:
     """The weathercock points the wrong way on purpose."""
     f = t.who("bird", "child")
     return t.tell(
-        """The weathercock of {village} always pointed south, whatever the wind did. "[You are rusty|You are
-        stuck]," said {f.a}. ~"[I am not|Not at all]," said the weathercock. "[I simply prefer it|That is
-        where the swallows are]." ~"But the wind is in the north." ~"[It knows that by itself|Nobody needs
-        me to tell him that he is cold]," said the weathercock. "[I point to what people would like|I do not
-        say where the wind is, I say where I would go]." ~{Weather}. {F} looked south for a while. [And
-        really, it was a little warmer|It did look better over there].""",
+        """[The weathercock of {village} always pointed south|On the roof of the [church|inn|school|mill] in {village} a
+        weathercock always pointed south|The people of {village} had a weathercock that always pointed
+        south], whatever the wind did. "[You are rusty|You are stuck]," said {f.a}. ~"[I am not|Not at
+        all]," said the weathercock. "[I simply prefer it|That is where the swallows are]." ~"But the wind
+        is in the north." ~"[It knows that by itself|Nobody needs me to tell him that he is cold]," said the
+        weathercock. "[I point to what people would like|I do not say where the wind is, I say where I would
+        go]." ~{Weather}. {F} looked south for a while. [And really, it was a little warmer|It did look
+        better over there].""",
         f=f,
     )
 
@@ -66,13 +68,14 @@ def bear_wakes_early(t: Teller) -> str:
     t.in_season("winter")
     h, f = t.who("small", "bird"), t.who("small", "beast")
     return t.tell(
-        """{Night}, the bear woke up by mistake. He put his nose out of the cave. [The snow shone blue under
-        the stars|The whole wood was white and still]. ~"[You are four months early|It is not time yet],"
-        said {h.a}, who was out looking for [seeds|crumbs]. ~"[What is all this|Who did this]?" asked the
-        bear. ~"That is winter. [It is only snow and stars|You always sleep through it]." ~The bear [sat
-        down in it|looked up for a long time]. "[And nobody told me|It is very well made]," he said. Then he
-        went back to bed. ~In spring {f.a} asked him how he had slept. "[Badly, thank you|I had a dream],"
-        said the bear, [smiling|and would not tell it].""",
+        """[{Night}, the bear woke up|Under {hill} the bear woke up, {night}, quite|In a cave in {wood} the
+        bear woke up one night] by mistake. He put his nose out of the cave. [The snow shone blue under the
+        stars|The whole wood was white and still]. ~"[You are four months early|It is not time yet]," said
+        {h.a}, who was out looking for [seeds|crumbs]. ~"[What is all this|Who did this]?" asked the bear.
+        ~"That is winter. [It is only snow and stars|You always sleep through it]." ~The bear [sat down in
+        it|looked up for a long time]. "[And nobody told me|It is very well made]," he said. Then he went
+        back to bed. ~In spring {f.a} asked him how he had slept. "[Badly, thank you|I had a dream]," said
+        the bear, [smiling|and would not tell it].""",
         h=h,
         f=f,
     )
@@ -129,12 +132,13 @@ def cat_and_mouse_treaty(t: Teller) -> str:
     """An old cat and a mouse come to terms."""
     m = t.who("small", named=0.8)
     return t.tell(
-        """The old cat of the mill had lost {few} teeth, and it was all she could do to climb the stairs.
-        "[I ought to chase you|By rights I should eat you]," she said to {m.a}. ~"[I know|Yes]," said {m}.
-        "Shall I run?" ~"[Not too fast|Only if you like]," said the cat. So {m} ran once round the room, and
-        the cat [followed with her eyes|clapped one paw]. {Weather}. ~"[That was a good hunt|You nearly had
-        me]," said {m}, sitting down beside her. "[I brought you some cheese.|Tomorrow at the same time?]"
-        ~"[If my knees allow|Tell nobody]," said the cat.""",
+        """The old cat of [the mill|the inn|the bakery|the school|the castle] in {village} had lost {few}
+        teeth, and it was all she could do to climb the stairs. "[I ought to chase you|By rights I should
+        eat you]," she said to {m.a}. ~"[I know|Yes]," said {m}. "Shall I run?" ~"[Not too fast|Only if you
+        like]," said the cat. So {m} ran once round the room, and the cat [followed with her eyes|clapped
+        one paw]. {Weather}. ~"[That was a good hunt|You nearly had me]," said {m}, sitting down beside her.
+        "[I brought you some cheese.|Tomorrow at the same time?]" ~"[If my knees allow|Tell nobody]," said
+        the cat.""",
         m=m,
     )
 
@@ -143,11 +147,13 @@ def cloud_and_puddle(t: Teller) -> str:
     """A puddle wants to travel, and does, in the usual way."""
     h = t.who("bird", "small")
     return t.tell(
-        """"I should like to see the world," said a puddle [in the lane|behind the inn], when {h.a} came to drink. "But I have no
-        legs." ~"[You have the sky in you|Wait for a hot day]," said {h}. Then the sun came out, and by noon the puddle was
-        gone. [Nobody missed it but {h}|{H} was a little sad]. ~{Few} weeks later a cloud came over {hill}, [rather fat|in no
-        hurry], and it began to rain, and there in the lane lay the puddle. ~"[Where have you been|Well]?" asked {h}. ~"[The
-        mountains, and the sea|Everywhere]," said the puddle. "[It is all very big|One gets so tired]. Is this place taken?" """,
+        """[{When}, {h.a} came to drink from a puddle|{h.a} came to drink from a puddle, {when}]. "I should
+        like to see the world," said the puddle. "But I have no legs." ~"[You have the sky in you|Wait for a
+        hot day]," said {h}. Then the sun came out, and by noon the puddle was gone. [Nobody missed it but
+        {h}|{H} was a little sad]. ~{Few} weeks later a cloud came over {hill}, [rather fat|in no hurry],
+        and it began to rain, and there lay the puddle, just where it had been. ~"[Where have you
+        been|Well]?" asked {h}. ~"[The mountains, and the sea|Everywhere]," said the puddle. "[It is all
+        very big|One gets so tired]. Is this place taken?" """,
         h=h,
     )
 
@@ -203,12 +209,13 @@ def apple_that_waited(t: Teller) -> str:
     t.in_season("autumn")
     h, f = t.who("folk", "beast", "child"), t.who("bird", "elder")
     return t.tell(
-        """On the {fruit} tree of {h.a} hung one {fruit}, finer than all the others. "[I shall save it for a great day|It is too
-        good for today]," said {h}. {day} came, and it was [only a {day}|nothing special]. {Weather}. "[It is ripe|Today would be
-        good]," said {f.a} in passing. ~"[Not yet|I am waiting for something to celebrate]," said {h}. ~The next morning it lay in
-        the grass, a little brown on one side. {H} [sat down beside it|picked it up]. ~"[What a pity|And what is it today]?" said
-        {f}. ~{H} bit into it, and {h.his} eyes grew round. "[A great day, as it turns out|Come here, there is half of it left],"
-        said {h}. """,
+        """On the {fruit} tree of {h.a} hung one {fruit}, finer than all the others. "[I shall save it for a
+        great day|It is too good for today]," said {h}. {day} came, and it was [only a {day}|nothing
+        special]. {Weather}. "[It is ripe|Today would be good]," said {f.a} in passing. ~"[Not yet|I am
+        waiting for something to celebrate]," said {h}. ~The next morning it lay in the grass, a little
+        brown on one side. {H} [sat down beside it|picked it up]. ~"[What a pity,|And what is it today?]"
+        said {f}. ~{H} bit into it, and {h.his} eyes grew round. "[A great day, as it turns out|Come here,
+        there is half of it left]," said {h}.""",
         h=h,
         f=f,
     )

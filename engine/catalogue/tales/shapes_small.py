@@ -133,15 +133,18 @@ def last_leaf(t: Teller) -> str:
         )
     )
     return t.tell(
-        """All the leaves of the old {tree} had fallen but one. [It held on with all its might|It had a good place, quite at
-        the top]. {When} the wind pulled at it. "Come along," said the wind. ~"[Where to|And what is down there]?" asked the
-        leaf. ~"[Down|Away]," said the wind, who [was never good at explaining|had a lot to do]. ~"[Then no|I would rather
-        not]," said the leaf. ~{f.a} [sat down beside it|came up the trunk to look]. "You are the last," said {f}. "[Are you
-        not cold|Is it not lonely]?" ~"[A little|I can see {village} from here]," said the leaf. "I just want somebody to tell
-        me what it is good for." ~"{answer}," said {f}. ~"[Oh|Why did nobody say so]," said the leaf, and let go. It turned
-        over {few} times, [for the fun of it|and was gold on both sides], and came down [without a sound|exactly where it was
-        wanted]. """,
+        """[All the leaves of the old {tree} {where} had fallen but one|The old {tree} {where} had one leaf
+        left|There was one last leaf on the old {tree} {where}]. [It held on with all its might|It had a
+        good place, quite at the top]. {When} the wind pulled at it. "Come along," said the wind. ~"[Where
+        to|And what is down there]?" asked the leaf. ~"[Down|Away]," said the wind, who [was never good at
+        explaining|had a lot to do]. ~"[Then no|I would rather not]," said the leaf. ~{f.a} [sat down beside
+        it|came up the trunk to look]. "You are the last," said {f}. "[Are you not cold|Is it not lonely]?"
+        ~"[A little|I can see {village} from here]," said the leaf. "I just want somebody to tell me what it
+        is good for." ~"{answer}," said {f}. ~"[Oh|Why did nobody say so]," said the leaf, and let go. It
+        turned over {few} times, [for the fun of it|and was gold on both sides], and came down [without a
+        sound|exactly where it was wanted].""",
         f=f,
+        where="[behind the church|on {hill}|at the edge of {wood}|by the school|in front of the inn]",
         answer=answer,
     )
 
@@ -227,12 +230,12 @@ def guest_who_stayed(t: Teller) -> str:
     return t.tell(
         """{g.a} came to visit {h.a} for one evening, {when}, and stayed [for a week|until the end of the
         month]. {g.The} ate the {food}, [slept in the best chair|used all the hot water], and told the same
-        story about [a flood|an uncle] every night. ~"[Will your house not miss you|Will your flowers not be
-        dry]?" ~"[It is used to it|They like it]," said {g}. ~So {h} [thought hard|slept badly, on the
-        bench], and the next morning said: "{hint}." ~"[Dear me|Goodness]," said {g}, and looked at the
-        clock. "[Is that the time|How late it is]! I must not keep you." ~{H} waved [from the door|for a
-        long time]. ~It was wonderfully quiet. By {day} it was [rather too quiet|a little dull]. "[What
-        happened to that uncle, I wonder|I never heard the end of that story]," said {h}.""",
+        story about an uncle every night. ~"[Will your house not miss you?" ~"It is used to it|Will your
+        flowers not be dry?" ~"They like it]," said {g}. ~So {h} [thought hard|slept badly, on the bench],
+        and the next morning said: "{hint}." ~"[Dear me|Goodness]," said {g}, and looked at the clock. "[Is
+        that the time|How late it is]! I must not keep you." ~{H} waved [from the door|for a long time]. ~It
+        was wonderfully quiet. By {day} it was [rather too quiet|a little dull]. "[What happened to that
+        uncle, I wonder|I never heard the end of that story]," said {h}.""",
         h=h,
         g=g,
         hint=hint,

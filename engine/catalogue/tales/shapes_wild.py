@@ -25,7 +25,7 @@ def helped_animal_returns(t: Teller) -> str:
             (
                 "goose",
                 "a wild goose sat in the reeds with a thorn in its wing",
-                "robbers came to the house by night, on tiptoe",
+                "robbers came to the house, on tiptoe",
                 "Then such a honking broke out on the roof that they ran without their shoes",
             ),
             (
@@ -72,16 +72,17 @@ def helped_animal_returns(t: Teller) -> str:
 
 def storm_and_shelter(t: Teller) -> str:
     """Enemies share a dry place for one night, and something of it stays."""
-    h, f = t.who("small", named=0.8), t.who("big", named=0.0)
+    h, f = t.who("small", named=0.8), t.who("fierce", named=0.0)
     return t.tell(
-        """The storm came over {hill} faster than a horse. {h.a} squeezed into a hollow {tree} [and sat
-        there, dripping|with a beating heart]. ~It was dark in there, and [somebody was breathing|the dark
-        was breathing]. ~"Good evening," said a deep voice. It was {f.one}. But outside a branch came down
-        with a crash, and {h} stayed. ~"[You are standing on my tail|Please do not eat me]," said {h}. ~"[I
-        beg your pardon|I never eat in bad weather]," said the {f.noun}. ~All night they told stories, [so
-        as not to hear the thunder|about other storms]. The {f.noun} turned out to be [afraid of lightning|a
-        good listener|very warm]. ~In the morning the world was washed and shining. "Tomorrow we shall be
-        enemies again, I suppose," said the {f.noun}. ~"Of course," said {h}. "[But it may rain
+        """[The storm came over {hill} faster than a horse|A storm broke over {wood}|{Night}, a storm came
+        over {hill}|There was such a storm that the hens flew backward]. {h.a} squeezed into a hollow {tree}
+        [and sat there, dripping|with a beating heart]. ~It was dark in there, and [somebody was
+        breathing|the dark was breathing]. ~"Good evening," said a deep voice. It was {f.one}. Outside a
+        branch came down with a crash, so {h} stayed. ~"[You are standing on my tail|Please do not eat me],"
+        said {h}. ~"[I beg your pardon|I never eat in bad weather]," said the {f.noun}. ~All night they told
+        stories, [so as not to hear the thunder|about other storms]. The {f.noun} turned out to be [afraid
+        of lightning|a good listener|very warm]. ~In the morning the world was washed and shining. "Tomorrow
+        we shall be enemies again, I suppose," said the {f.noun}. ~"Of course," said {h}. "[But it may rain
         again|Although it looks like rain on {day}]." """,
         h=h,
         f=f,
@@ -137,7 +138,7 @@ def echo_friend(t: Teller) -> str:
     """A lonely one makes friends with an echo, and hears one day an answer that is not an echo."""
     h, f = t.who("beast", "child", adjective="lonely"), t.who("beast", "child", named=0.8)
     return t.tell(
-        """At the foot of {hill} lived {h.a}. {Morning}, {h.he} called "Hello!" , and from the rocks a voice
+        """At the foot of {hill} lived {h.a}. {Morning}, {h.he} called "Hello!" and from the rocks a voice
         said, "Hello!" ~"Are you alone?" shouted {h}. "Alone," said the voice. "So am I!" "So am I," said
         the voice. ~They agreed about everything. [Only it never came to visit|But it never asked anything
         back]. "Say something of your own!" {h} shouted at last. ~"[Your own|Of your own]," said the voice,

@@ -64,10 +64,10 @@ def lie_uncovered(t: Teller) -> str:
     )
     return t.tell(
         """{f.a} set a {food} on the window sill to cool, and when {f.he} came back, there was only a plate.
-        ~"Who ate the {food}?" ~"[It was a bear|A robber was here]," said {h.a}, [a little too
-        quickly|looking at the ceiling]. "[A huge one|With a beard]. " ~"[Dear me|Fancy that]," said {f}.
-        "And how did it get in?" ~"[Down the chimney|Through the keyhole]. It was thinner then."
-        ~"{Weather}," said {f}. "There must be footprints." ~"It [hopped|wore slippers|flew]," said {h}, who
+        ~"Who ate the {food}?" ~"[It was a bear|A bear was here]," said {h.a}, [a little too quickly|looking
+        at the ceiling]. "[A huge one|With a beard]." ~"[Dear me|Fancy that]," said {f}. "And how did it get
+        in?" ~"[Down the chimney|Through the keyhole]. It was thinner then." ~"[The ground is soft|It is
+        muddy out]," said {f}. "There must be footprints." ~"It [hopped|wore slippers|flew]," said {h}, who
         was [beginning to sweat|not so sure any more]. ~"Poor you," said {f}. "There is just one thing.
         {Proof}." ~"It was a very small bear," said {h} in a small voice. ~"So I see. Tomorrow you will help
         me bake another," said {f}. "[It takes longer than eating|The bear may wash up]." """,
@@ -102,7 +102,7 @@ def wish_with_price(t: Teller) -> str:
     return t.tell(
         """{When}, {h.a} met {w.one} by the old well. "Wish for something," said {w}. "[It costs next to
         nothing|I am in a good mood]." ~"I wish {wish}," said {h}. "[And what does it cost|What is the
-        price]?" ~"Only {price}." ~"[Is that all|Done]!" said {h}, [and they shook on it|and laughed]. ~For
+        price]?" ~"Only {price}." ~"[Is that all?|Done!]" said {h}, [and they shook on it|and laughed]. ~For
         a week it was [splendid|wonderful]. But then {h.he} noticed that {loss}. So {h.he} went back to the
         well and asked to undo it. ~"Certainly," said {w}. "That costs [one honest day of work|one bucket of
         water, carried up {hill} without spilling]." ~"[Is that all|No more]?" asked {h}. ~"[That is what
@@ -163,10 +163,11 @@ def boaster_on_watch(t: Teller) -> str:
         until it said sorry]." ~"[How lucky|Good]," said the people of {village}. "Then you can keep watch
         tonight." ~So {h} sat by the gate with a [stick|lantern] and [hummed|whistled]. {Dark}. At midnight
         there came a sound. {noise}. ~{H} [stopped|held {h.his} breath]. "[Who is there|Hello]?" {noise}. "I
-        warn you, I am not alone!" said {h}, [from under the cart|quite high up]. {f.a} found {h} [holding
-        on to the top of the gate|under the cart]. "Is anything wrong?" ~"Ssh! [It has a hundred legs|It is
-        out there]," whispered {h}. ~{F} [went round the corner and came back|went to look]. "It is
-        {truth}." "[I knew that|Of course it is]," said {h}. "I only wanted to see if you were afraid." """,
+        warn you, I am not alone!" said {h}, [from under the cart|quite high up]. {noise}. ~In the morning
+        {f.a} found {h} [holding on to the top of the gate|under the cart]. "Is anything wrong?" ~"Ssh! [It
+        has a hundred legs|It is out there]," whispered {h}. ~{F} [went round the corner and came back|went
+        to look]. "It is {truth}." ~"[I knew that|Of course it is]," said {h}. "I only wanted to see if you
+        were afraid." """,
         h=h,
         f=f,
         noise=noise,
@@ -200,8 +201,8 @@ def garden_thief(t: Teller) -> str:
         """[Every morning some of the {crop} were gone from the garden of {h.a}|Somebody was stealing the
         {crop} of {h.a}]. Not many, only a handful. {H} [put up a fence, and it made no difference|put up a
         sign, but thieves seldom read]. ~So {night} {h.he} sat down behind the [water barrel|{fruit} tree]
-        with a big stick. {Dark}. the gate came {thief}. ~{H} had prepared some very strong words, but they
-        would not come out. "[Good evening|And what is this]?" {h.he} said instead. ~The thief
+        with a big stick. {Dark}. Through the gate came {thief}. ~{H} had prepared some very strong words,
+        but they would not come out. "[Good evening.|And what is this?]" {h.he} said instead. ~The thief
         [jumped|dropped everything]. "{reason}." ~{H} looked at the stick and felt foolish, so {h.he} [put
         it behind {h.his} back|sat on it]. "[You have been pulling the wrong ones|Those are not ripe yet],"
         {h.he} said. "The good ones are at the back. And next time bring a basket." """,
@@ -272,10 +273,10 @@ def deal_with_winter(t: Teller) -> str:
     h = t.who("elder", "small", "child")
     ask, pay = t.pick(
         (
-            ("one warm day for a wedding", "a pair of mittens, for even Winter has cold fingers"),
+            ("one warm day for a wedding", "a pair of mittens, for your fingers are cold"),
             ("one week without wind, to mend the roof", "a story for every evening of it"),
-            ("a little thaw, so that the hens could drink", "a cup of {drink}, which he had never tasted"),
-            ("snow instead of ice, because of the children", "the only kind word he had heard since autumn"),
+            ("a little thaw, so that the hens could drink", "a cup of {drink}, which you have never tasted"),
+            ("snow instead of ice, because of the children", "a kind word, every time you pass"),
             ("a road kept open, so that the doctor could come", "a chair by the door, not too near the fire"),
         )
     )

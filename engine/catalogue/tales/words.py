@@ -20,6 +20,8 @@ CREATURES: dict[str, tuple[tuple[str, str], ...]] = {
     "small": _either("mouse, mole, shrew, vole, dormouse, hedgehog, squirrel"),
     "beast": _either("fox, badger, hare, otter, hedgehog, mole, rabbit, squirrel, mouse, beaver, weasel, goat, toad, cat"),
     "big": _either("bear, ox, bull, moose, wolf, donkey, boar, elk"),
+    "thief": _either("fox, weasel, badger, wolf, marten, stoat, raccoon, wildcat"),
+    "fierce": _either("wolf, bear, lynx, wildcat, boar"),
     "bird": _either("crow, owl, robin, wren, sparrow, jay, heron, magpie, starling, thrush, finch, raven, blackbird, rook"),
     "folk": _either(
         "baker, miller, weaver, potter, shepherd, tailor, carpenter, cobbler, clockmaker, beekeeper, gardener,"
@@ -49,6 +51,8 @@ ADJECTIVES: dict[str, tuple[str, ...]] = {
         "gentle, clever, hungry, polite, restless, grumpy, merry, lonely, neat, forgetful, solemn, plump, thoughtful,"
         "scruffy, dreamy, fussy"
     ),
+    "thief": ("hungry",),
+    "fierce": _list("huge, grim, shaggy, enormous, one-eyed, gruff, terrible"),
     "big": _list("huge, slow, heavy, shaggy, mighty, enormous, strong, drowsy, gruff"),
     "bird": _list("small, young, old, clever, ragged, bold, nosy, noisy, glossy, wise, vain, talkative, cheeky"),
     "folk": _list(
@@ -150,7 +154,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "laugh": _list("laughed, chuckled, giggled, snorted, grinned, smiled"),
     "day": _list("Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday"),
     "few": _list("two, three, four, five, six, seven"),
-    "many": _list("ten, eleven, twelve, twenty, thirty, forty, fifty, a hundred"),
+    "many": _list("ten, eleven, twelve, twenty, thirty, forty, fifty, ninety"),
 }
 
 # season -> (months, scenes); a scene is a day's adjective and weather, then the same for its night.
