@@ -10,7 +10,7 @@ from pathlib import Path
 def main(argv: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     if arguments[:1] == ["play"]:
-        from engine.player import main as play
+        from engine.player_process import main as play
 
         return play(arguments[1:])
     parser = argparse.ArgumentParser(prog="python -m engine", description=__doc__)

@@ -58,18 +58,15 @@ def new_run(
         ResourceError: it cannot be written.
     """
     values = dict(values or {})
-    if recipe is None:
-        _check_values(size, values)
-    _check_length(corpus, values.get("block_size", 0) if recipe is None else recipe.block_size)
     runs_dir = data_dir / "runs"
+    check_request(runs_dir, name, size, values if recipe is None else {})
+    _check_length(corpus, values.get("block_size", 0) if recipe is None else recipe.block_size)
     if name is None:
         name = suggest_name(corpus.name, runs_dir)
-    check_name(name)
-    if os.path.lexists(runs_dir / name):
-        raise UsageError(
-            f"A run named {name} exists already: choose another --name, or go on with --resume {name}."
+    if store_text(data_dir / "corpora", corpus) is None and corpus.source == "-":
+        raise CorpusError(
+            f"Standard input holds {len(corpus.text):,} characters, too many to keep a copy of: save it as a file and name that."
         )
-    store_text(data_dir / "corpora", corpus)
     request: dict[str, Any] = {
         "version": VERSION,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -88,6 +85,22 @@ def new_run(
     if recipe is not None:
         request["recipe"] = recipe.to_json()
     return RunFolder.create(runs_dir, name, request)
+
+
+def check_request(runs_dir: Path, name: str | None, size: str, values: Mapping[str, Any]) -> None:
+    """What can be refused of a run before its corpus is read.
+
+    Raises:
+        UsageError: a value is out of range, values do not fit together, or the name is not allowed or taken.
+    """
+    _check_values(size, values)
+    if name is None:
+        return
+    check_name(name)
+    if os.path.lexists(runs_dir / name):
+        raise UsageError(
+            f"A run named {name} exists already: choose another --name, or go on with --resume {name}."
+        )
 
 
 def recipe_of(folder: RunFolder) -> Recipe:

@@ -2,8 +2,8 @@
 
 A request names itself in "do", a reply in "event", and every line carries the version "v" of this protocol (a
 line without one is taken to be of this version, for whoever types by hand). Nothing here computes or waits:
-`engine.player` does. What a sampler setting may be is not repeated here: `engine.sampler.KNOBS` says it, and
-the player answers a wrong one with an `Error`.
+`engine.player` does. What a sampler setting may be is not repeated here: `engine.sampler_settings.KNOBS` says
+it, and the player answers a wrong one with an `Error`.
 
 Positions count tokens of the whole text, prompt included, from 0. For a character model they are characters,
 except that characters which the vocabulary lacks may have been dropped from the prompt (see `Started`).
@@ -11,32 +11,18 @@ except that characters which the vocabulary lacks may have been dropped from the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from engine.errors import UsageError
-from engine.reading import parse_json
-from engine.storage import dump_json
+from engine import wire
+from engine.wire import MAX_LINE as MAX_LINE
+from engine.wire import VERSION as VERSION
+from engine.wire import Checkpoint, Count, Id, Length, Rate, Seed, Settings, Share
+from engine.wire import ProtocolError as ProtocolError
+from engine.wire import request_id as request_id
 
-VERSION = 1
-MAX_LINE = 4_000_000  # bytes of one message
-MAX_CHARS = 1_000_000_000  # of one generation
 DIST_SYMBOLS = 64  # a distribution sends this many symbols one by one, and the sum of the rest
-
-# What a field may be, by the name of its type; `_CHECKS` holds the ranges.
-Id = int  # the client's number for a generation or question; replies carry it
-Seed = int
-Count = int
-Length = int
-Share = float
-Rate = float  # characters a second
-Checkpoint = str  # "best", "last", or a step
-Settings = Mapping[str, float]
-
-
-class ProtocolError(UsageError):
-    """A line is not a message of this protocol."""
 
 
 @dataclass(frozen=True)
@@ -301,10 +287,10 @@ Reply = Ready | Started | Text | Dist | Changed | Done | Explained | Scored | Er
 def to_line(message: Request | Reply) -> bytes:
     """The message as one line of ASCII, newline included. Numbers that are not finite become null."""
     name = type(message).__name__.lower()
-    data: dict[str, Any] = {"do" if name in _REQUESTS else "event": name, "v": VERSION, **vars(message)}
+    values = dict(vars(message))
     if isinstance(message, Set):
-        data |= data.pop("sampler")
-    return dump_json(_plain(data)) + b"\n"
+        values |= values.pop("sampler")
+    return wire.line_of("do" if name in _REQUESTS else "event", name, values)
 
 
 def parse_request(line: bytes) -> Request:
@@ -313,10 +299,10 @@ def parse_request(line: bytes) -> Request:
     Raises:
         ProtocolError: the line is not one; `request_id` may still tell whose it is.
     """
-    data = _opened(line, "do")
+    data = wire.opened(line, "do")
     if data["do"] == "set":
         data["sampler"] = {key: data.pop(key) for key in list(data) if key not in ("do", "id")}
-    request: Request = _message(data, "do", _REQUESTS)
+    request: Request = wire.message(data, "do", _REQUESTS, _CHECKS)
     return request
 
 
@@ -326,151 +312,10 @@ def parse_reply(line: bytes) -> Reply:
     Raises:
         ProtocolError: the line is not one.
     """
-    reply: Reply = _message(_opened(line, "event"), "event", _REPLIES)
+    reply: Reply = wire.message(wire.opened(line, "event"), "event", _REPLIES, _CHECKS)
     return reply
 
 
-def request_id(line: bytes) -> int | None:
-    """The id in a line that could not be parsed, if it has a valid one, so that its sender gets an answer."""
-    data = parse_json(line) if len(line) <= MAX_LINE else None
-    try:
-        id: int = _CHECKS["Id"](None if data is None else data.get("id"))
-    except _Wrong:
-        return None
-    return id
-
-
-class _Wrong(Exception):
-    """A value is not what it must be; the argument says what that is."""
-
-
-def _opened(line: bytes, key: str) -> dict[str, Any]:
-    """The JSON object in a line, without its version, which was checked, and with a name in `key`."""
-    if len(line) > MAX_LINE:
-        raise ProtocolError(f"A message may have at most {MAX_LINE:,} bytes.")
-    data = parse_json(line)
-    if data is None:
-        raise ProtocolError("A message must be one JSON object in UTF-8 on one line.")
-    version = data.pop("v", VERSION)
-    if version != VERSION or isinstance(version, bool):
-        raise ProtocolError(f"Messages must be of version {VERSION}, not {str(version)[:20]}.")
-    if not isinstance(data.get(key), str):
-        raise ProtocolError(f'A message must say what it is in "{key}".')
-    return data
-
-
-def _message(data: dict[str, Any], key: str, kinds: Mapping[str, type[Any]]) -> Any:
-    name = data.pop(key)
-    if name not in kinds:
-        raise ProtocolError(f"There is no message {name[:40]!r}; there are {', '.join(kinds)}.")
-    try:
-        return _fill(kinds[name], data)
-    except _Wrong as wrong:
-        raise ProtocolError(f"The message {name!r} is wrong: {wrong}.") from None
-
-
-def _fill(kind: type[Any], data: dict[str, Any]) -> Any:
-    """A `kind` from exactly its fields in `data`, each checked by the name of its type."""
-    values = {}
-    for f in fields(kind):
-        if f.name in data:
-            try:
-                values[f.name] = _CHECKS[str(f.type)](data.pop(f.name))
-            except _Wrong as wrong:
-                raise _Wrong(f"{f.name} must be {wrong}") from None
-        elif f.default is MISSING and f.default_factory is MISSING:
-            raise _Wrong(f"{f.name} is missing")
-    if data:
-        raise _Wrong(f"it has no field {next(iter(data))[:40]!r}")
-    return kind(**values)
-
-
-def _plain(value: Any) -> Any:
-    """Dataclasses inside a message as JSON objects."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return _plain(vars(value)) if hasattr(value, "__dataclass_fields__") else value
-
-
-def _whole(high: int) -> Callable[[object], Any]:
-    def check(value: object) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= high:
-            raise _Wrong(f"a whole number from 0 to {high}")
-        return value
-
-    return check
-
-
-def _number(low: float, high: float) -> Callable[[object], Any]:
-    def check(value: object) -> float:
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-            raise _Wrong(f"a number from {low:g} to {high:g}")
-        return float(value)
-
-    return check
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise _Wrong("text")
-    return value
-
-
-def _checkpoint(value: object) -> str:
-    name = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    if not isinstance(name, str) or not (name in ("best", "last") or (name.isdecimal() and len(name) <= 15)):
-        raise _Wrong("best, last or a step")
-    return name
-
-
-def _or_null(check: Callable[[object], Any]) -> Callable[[object], Any]:
-    def checked(value: object) -> Any:
-        try:
-            return None if value is None else check(value)
-        except _Wrong as wrong:
-            raise _Wrong(f"{wrong} or null") from None
-
-    return checked
-
-
-def _list(check: Callable[[object], Any]) -> Callable[[object], Any]:
-    def checked(value: object) -> tuple[Any, ...]:
-        if not isinstance(value, list):
-            raise _Wrong("a list")
-        return tuple(check(item) for item in value)
-
-    return checked
-
-
-def _object(check: Callable[[object], Any]) -> Callable[[object], Any]:
-    def checked(value: object) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            raise _Wrong("an object")
-        return {key: check(item) for key, item in value.items()}
-
-    return checked
-
-
-def _part(kind: type[Any]) -> Callable[[object], Any]:
-    def check(value: object) -> Any:
-        if not isinstance(value, dict):
-            raise _Wrong("an object")
-        try:
-            return _fill(kind, dict(value))
-        except _Wrong as wrong:
-            raise _Wrong(f"an object, but in it {wrong}") from None
-
-    return check
-
-
-def _knob(value: object) -> Any:
-    # Whole numbers stay whole: the sampler tells 40 symbols from 40.0.
-    return value if isinstance(value, int) and not isinstance(value, bool) else _float(value)
-
-
-_float = _number(-1e300, 1e300)
 _REQUESTS: dict[str, type[Any]] = {
     kind.__name__.lower(): kind
     for kind in (Load, Generate, Set, Pace, Step, Stop, Explain, Score, Follow, Quit)
@@ -479,22 +324,4 @@ _REPLIES: dict[str, type[Any]] = {
     kind.__name__.lower(): kind
     for kind in (Ready, Started, Text, Dist, Changed, Done, Explained, Scored, Error)
 }
-_CHECKS: dict[str, Callable[[object], Any]] = {
-    "str": _text,
-    "Id": _whole(2**63 - 1),
-    "Seed": _whole(2**64 - 1),
-    "Count": _whole(2**63 - 1),
-    "Length": _whole(MAX_CHARS),
-    "Share": _number(0.0, 1.0 + 1e-9),  # a sum of probabilities may round to a little above 1
-    "Rate": _number(0.0, 1e6),
-    "float": _float,
-    "Checkpoint": _checkpoint,
-    "Settings": _object(_knob),
-    "Mapping[str, float | None]": _object(_or_null(_knob)),
-    "Mapping[str, str]": _object(_text),
-}
-_CHECKS |= {f"{name} | None": _or_null(_CHECKS[name]) for name in list(_CHECKS)}
-_CHECKS |= {kind.__name__: _part(kind) for kind in (Char, Symbol, StageReport, Replaced)} | {
-    "Rest | None": _or_null(_part(Rest))
-}
-_CHECKS |= {f"tuple[{name}, ...]": _list(_CHECKS[name]) for name in list(_CHECKS)}
+_CHECKS = wire.checks(Char, Symbol, Rest, StageReport, Replaced)

@@ -5,143 +5,34 @@ text bolder among the symbols the model finds plausible and never brings back on
 order). Every stage reports what it removed. Left out on purpose: mirostat, typical sampling and XTC, which
 are made for vocabularies of word pieces, and the repetition penalty of CTRL (Keskar et al. 2019) with its
 presence and frequency kin: they punish every symbol that was used recently, and a text of characters cannot
-do without its `e` and its space.
+do without its `e` and its space. The ranges and meanings of the knobs are `engine.sampler_settings`', and can
+be had from here too.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from engine.errors import CheckpointError, SettingsError
-from models.config import MAX_VOCAB
+from engine.errors import CheckpointError
+from engine.sampler_settings import KNOBS, LOOP_ALLOWED, NEUTRAL, Knob, SamplerSettings
 
-# The loop breaker: repetitions shorter than ALLOWED are the stuff of language ("said the heron"), longer
-# ones of a loop.
-LOOP_ALLOWED = 12
+__all__ = [
+    "DAMAGED", "KNOBS", "LOOP_ALLOWED", "LOOP_BASE", "LOOP_LONGEST", "LOOP_RANGE", "NEUTRAL", "Distribution", "Knob",
+    "SamplerSettings", "Stage", "distribution", "draw", "loop_penalties",
+]  # fmt: skip
+
+# The loop breaker, which lets pass repetitions shorter than `LOOP_ALLOWED`.
 LOOP_LONGEST = 50
 LOOP_BASE = 1.1
 LOOP_RANGE = 1024
 
 DAMAGED = "The model's scores are not finite, so its weights are damaged; load another checkpoint."
-
-
-@dataclass(frozen=True)
-class Knob:
-    """What one field of `SamplerSettings` may be: `low` to `high`; at `off` it does nothing."""
-
-    name: str
-    low: float
-    high: float
-    off: float
-    unit: str
-    help: str
-    whole: bool = False
-    or_zero: bool = False
-
-    @property
-    def range(self) -> str:
-        """The allowed values in words."""
-        span = f"{'a whole number ' if self.whole else ''}from {self.low:g} to {self.high:g}"
-        return f"0 or {span}" if self.or_zero else span
-
-    def checked(self, value: object) -> float:
-        """`value` as an int or float.
-
-        Raises:
-            SettingsError: it is not a number (True and NaN are none) or out of range.
-        """
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            whole = isinstance(value, int)
-            in_range = self.low <= value <= self.high or (self.or_zero and value == 0)
-            if in_range and (whole or not self.whole):
-                return int(value) if self.whole else float(value) + 0.0  # + 0.0 turns -0.0 into 0.0
-        raise SettingsError(f"The setting {self.name} must be {self.range}, not {value!r:.40}.")
-
-
-KNOBS: Mapping[str, Knob] = {
-    knob.name: knob
-    for knob in (
-        Knob(
-            "temperature",
-            0.01,
-            5.0,
-            1.0,
-            "divides the logits",
-            "below 1 surer, above 1 bolder, 0 always the most likely symbol",
-            or_zero=True,
-        ),
-        Knob("top_k", 0, MAX_VOCAB, 0, "symbols", "keeps the k most likely symbols, 0 is off", whole=True),
-        Knob(
-            "top_p",
-            0.0,
-            1.0,
-            1.0,
-            "share of probability",
-            "keeps the fewest symbols that reach this share together; 0 keeps the best one, 1 is off",
-        ),
-        Knob(
-            "min_p",
-            0.0,
-            1.0,
-            0.0,
-            "share of the best symbol's probability",
-            "drops symbols less likely than this share of the best one's, 0 is off",
-        ),
-        Knob(
-            "repetition",
-            0.0,
-            5.0,
-            0.0,
-            "logits",
-            f"breaks loops of {LOOP_ALLOWED} symbols and more, stronger the longer they run; 0 is off",
-        ),
-    )
-}
-
-
-@dataclass(frozen=True)
-class SamplerSettings:
-    """How the next symbol is chosen; `KNOBS` holds the range, unit and meaning of every field.
-
-    Raises:
-        SettingsError: a field is not a number or out of range.
-    """
-
-    temperature: float = 0.8
-    top_k: int = 0
-    top_p: float = 1.0
-    min_p: float = 0.0
-    repetition: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name, knob in KNOBS.items():
-            object.__setattr__(self, name, knob.checked(getattr(self, name)))
-
-    def replaced(self, changes: Mapping[str, object]) -> SamplerSettings:
-        """These settings with `changes`; all of them are taken or, when one is wrong, none.
-
-        Raises:
-            SettingsError: a field does not exist, is not a number, or is out of range.
-        """
-        if unknown := [name for name in changes if name not in KNOBS]:
-            raise SettingsError(
-                f"There is no sampler setting {str(unknown[0])[:40]!r}; there are {', '.join(KNOBS)}."
-            )
-        return replace(self, **dict[str, Any](changes))
-
-    def to_json(self) -> dict[str, float]:
-        return {f.name: getattr(self, f.name) for f in fields(self)}
-
-
-NEUTRAL = SamplerSettings(temperature=1.0)
-"""The model's own distribution: every stage off."""
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ class Classic(LanguageModel):
         for block in self.blocks:
             x = block(x, kv)
         if kv:
-            kv.advance(ids.size(1))
+            kv.advance(ids)
         logits = F.linear(self.norm(x), self.token_embedding.weight.to(x.dtype))  # (B, T, V)
         return logits.float() if logits.dtype == torch.bfloat16 else logits
 

@@ -24,10 +24,11 @@ class Linear(nn.Linear):
 
 
 class KVCache:
-    """Keys and values of every layer, preallocated for one window.
+    """Keys and values of every layer, and the tokens themselves, preallocated for one window.
 
     Attributes:
         keys, values: per layer (B, n_head, block_size, head_size).
+        ids: (B, block_size) int64.
         length: positions filled so far.
     """
 
@@ -37,6 +38,7 @@ class KVCache:
         shape = (batch_size, config.n_head, config.block_size, config.n_embd // config.n_head)
         self.keys = [torch.empty(shape, dtype=dtype, device=device) for _ in range(config.n_layer)]
         self.values = [torch.empty(shape, dtype=dtype, device=device) for _ in range(config.n_layer)]
+        self.ids = torch.empty((batch_size, config.block_size), dtype=torch.long, device=device)
         self.length = 0
 
     def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
@@ -49,8 +51,10 @@ class KVCache:
         self.values[layer][:, :, self.length : end] = v
         return self.keys[layer][:, :, :end], self.values[layer][:, :, :end]
 
-    def advance(self, count: int) -> None:
-        self.length += count
+    def advance(self, ids: Tensor) -> None:
+        """Remembers ids (B, T), whose keys and values every layer has appended, and moves behind them."""
+        self.ids[:, self.length : self.length + ids.size(1)] = ids
+        self.length += ids.size(1)
 
 
 def causal_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float = 0.0) -> Tensor:

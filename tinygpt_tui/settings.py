@@ -15,7 +15,8 @@ from difflib import get_close_matches
 from typing import Any, cast
 
 from engine.errors import SettingsError, UsageError
-from models.config import ARCHITECTURES, MAX_VOCAB, SIZES
+from engine.sampler_settings import KNOBS, SamplerSettings
+from models.config import ARCHITECTURES, SIZES
 
 VERSION = 1  # of the settings file; raised when a key changes its meaning
 
@@ -49,6 +50,12 @@ def _setting(default: Any, help: str, **about: Any) -> Any:
     return field(default=default, metadata=metadata)
 
 
+def _knob(name: str) -> Any:
+    """A setting of the sampler's, with the default, range and help that the engine gives it."""
+    knob = KNOBS[name]
+    return _setting(getattr(SamplerSettings(), name), knob.help, low=knob.low, high=knob.high, zero=knob.zero)
+
+
 @dataclass(frozen=True)
 class TrainSettings:
     """What a training run is asked for when the command line says nothing else."""
@@ -74,20 +81,11 @@ class TrainSettings:
 class SampleSettings:
     """How the next character is drawn."""
 
-    # The same ranges as engine.sampler's, which would bring numpy along; a test holds the two together.
-    temperature: float = _setting(
-        0.8, "below 1 surer, above 1 bolder", low=0.01, high=5.0, zero="always the likeliest"
-    )
-    top_k: int = _setting(
-        0, "keep only this many of the likeliest symbols", low=1, high=MAX_VOCAB, zero="off"
-    )
-    top_p: float = _setting(
-        1.0, "keep the fewest symbols that reach this share together; 1 is off", low=0.0, high=1.0
-    )
-    min_p: float = _setting(
-        0.0, "drop symbols below this share of the likeliest one; 0 is off", low=0.0, high=1.0
-    )
-    repetition: float = _setting(0.0, "break loops, the longer they run; 0 is off", low=0.0, high=5.0)
+    temperature: float = _knob("temperature")
+    top_k: int = _knob("top_k")
+    top_p: float = _knob("top_p")
+    min_p: float = _knob("min_p")
+    repetition: float = _knob("repetition")
     chars: int = _setting(500, "how much to write", unit="characters", low=1, high=10_000_000)
 
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from engine.corpus import Turns, printable
+from engine.corpus import Turns
 from engine.errors import CorpusError
+from engine.printable import printable
 
 
 @dataclass(frozen=True)

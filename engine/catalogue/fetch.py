@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import IO
 
 from engine.catalogue import Entry, embedded_names
-from engine.corpus import printable
 from engine.errors import CorpusError, ResourceError, UsageError
+from engine.printable import printable
 from engine.storage import make_private_dir, write_atomic
 
 TIMEOUT_S = 20.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import os
 import random
@@ -12,10 +11,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 import engine
+from engine import storage
 from engine.checkpoint import checkpoints
 from engine.corpus import Corpus, read_corpus
 from engine.event_log import read_events
@@ -54,6 +55,8 @@ class Died(BaseException):
 class World:
     """A data folder with one corpus, and runs on it."""
 
+    Died = Died
+
     def __init__(self, data: Path) -> None:
         self.data = data
         self.children: list[subprocess.Popen[bytes]] = []
@@ -71,14 +74,15 @@ class World:
             return new_run(self.data, self.corpus, name=name, recipe=recipe)
         return new_run(self.data, self.corpus, name=name, values={**TINY, **values})
 
-    def train(self, folder: RunFolder, say: Callable[[Event], None] = lambda event: None, **options: Any) -> int:
+    def train(
+        self, folder: RunFolder, say: Callable[[Event], None] = lambda event: None, **options: Any
+    ) -> int:
         """Trains in this very process."""
         from engine.trainer import train
 
-        try:
+        # Freezing the collector's objects pays once a process, not once a test.
+        with mock.patch("engine.trainer.gc"):
             return train(folder, say, **options)
-        finally:
-            gc.unfreeze()
 
     def train_until(self, folder: RunFolder, last: Callable[[Event], bool], **options: Any) -> None:
         """Trains in this process, which dies as soon as an event was written that is the `last`."""
@@ -103,35 +107,43 @@ class World:
         self.children.append(child)
         return child
 
+    @staticmethod
+    def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+        """Returns once the condition holds; the limit is there so that a broken program does not hang the tests."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, "waited in vain"
+            time.sleep(0.005)
+
+    @staticmethod
+    def weights(folder: RunFolder) -> str:
+        """The hash of the newest checkpoint's tensors, the optimizer's among them."""
+        newest = checkpoints(folder)[0].path
+        digest = hashlib.sha256((newest / "model.safetensors").read_bytes())
+        digest.update((newest / "training.safetensors").read_bytes())
+        return digest.hexdigest()
+
+    @staticmethod
+    def steps(folder: RunFolder) -> list[tuple[int, float | None, float]]:
+        """(step, loss, lr) of every step, as a reader of the events sees the run."""
+        return [(e.step, e.loss, e.lr) for e in read_events(folder) if isinstance(e, Step)]
+
     def close(self) -> None:
         for child in self.children:
             child.kill()
             child.communicate()
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    """Returns once the condition holds; the time is only there so that a broken program does not hang the tests."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.005)
+class NoFlush(storage.Ops):
+    """Power cuts are the business of other tests."""
 
-
-def weights_of(folder: RunFolder) -> str:
-    """The hash of the newest checkpoint's tensors, the optimizer's among them."""
-    newest = checkpoints(folder)[0].path
-    digest = hashlib.sha256((newest / "model.safetensors").read_bytes())
-    digest.update((newest / "training.safetensors").read_bytes())
-    return digest.hexdigest()
-
-
-def steps_of(folder: RunFolder) -> list[tuple[int, float | None, float]]:
-    """(step, loss, lr) of every step, as a reader of the events sees the run."""
-    return [(e.step, e.loss, e.lr) for e in read_events(folder) if isinstance(e, Step)]
+    def fsync(self, fd: int) -> None:
+        pass
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    monkeypatch.setattr(storage, "ops", NoFlush())
     made = World(tmp_path / "data")
     yield made
     made.close()

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from engine import catalogue, corpus
+from engine import catalogue, corpus, corpus_files
 from engine.corpus import Corpus, Turns, load_stored, printable, read_corpus, split, store_text, turns_in
 from engine.errors import CorpusError, ResourceError, TinygptError, UsageError
 
@@ -284,7 +284,7 @@ def test_a_loop_of_links_and_an_endless_name_are_refused_with_the_reason() -> No
 @pytest.mark.parametrize("size", ["grows", "shrinks", "is rewritten"])
 def test_a_file_that_changes_while_it_is_read_is_refused(size: str, monkeypatch: pytest.MonkeyPatch) -> None:
     source = given("a.txt", "x" * 100_000)
-    refuse_binary = corpus._refuse_binary
+    refuse_binary = corpus_files.refuse_binary
 
     def meanwhile(*args: Any) -> None:
         refuse_binary(*args)
@@ -292,7 +292,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(size: str, monkeypatch:
         Path("a.txt").write_text(data)
         os.utime("a.txt", ns=(1, 1))
 
-    monkeypatch.setattr(corpus, "_refuse_binary", meanwhile)
+    monkeypatch.setattr(corpus_files, "refuse_binary", meanwhile)
     assert "changed while it was being read" in refusal(source)
 
 
@@ -304,7 +304,7 @@ def test_more_than_two_gib_is_refused_unread_with_an_estimate_of_the_memory() ->
 
 
 def test_force_reads_beyond_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corpus, "MAX_BYTES", 3)
+    monkeypatch.setattr(corpus_files, "MAX_BYTES", 3)
     source = given("a.txt", "text")
     refusal(source, ResourceError)
     refusal("-", ResourceError, stdin=io.BytesIO(b"text"))
@@ -316,7 +316,7 @@ def test_too_little_memory_is_a_resource_error(monkeypatch: pytest.MonkeyPatch) 
     def exhausted(*args: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(corpus, "_decode", exhausted)
+    monkeypatch.setattr(corpus, "decode", exhausted)
     assert "memory" in refusal(given("a.txt", "text"), ResourceError)
 
 
@@ -418,9 +418,9 @@ def test_the_limit_counts_a_folders_texts_together(monkeypatch: pytest.MonkeyPat
     given("texts/a.txt", "12345")
     given("texts/b.txt", "12345")
     given("texts/film.mp4", b"\0" * 100)
-    monkeypatch.setattr(corpus, "MAX_BYTES", 10)
+    monkeypatch.setattr(corpus_files, "MAX_BYTES", 10)
     assert read_corpus("texts").text == "12345\n12345"
-    monkeypatch.setattr(corpus, "MAX_BYTES", 9)
+    monkeypatch.setattr(corpus_files, "MAX_BYTES", 9)
     refusal("texts", ResourceError)
     assert read_corpus("texts", force=True).text == "12345\n12345"
 
@@ -428,7 +428,7 @@ def test_the_limit_counts_a_folders_texts_together(monkeypatch: pytest.MonkeyPat
 def test_a_folder_of_too_many_files_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     given("texts/a.txt", "a")
     given("texts/b/b.txt", "b")
-    monkeypatch.setattr(corpus, "MAX_FILES", 1)
+    monkeypatch.setattr(corpus_files, "MAX_FILES", 1)
     assert "more than 1 files" in refusal("texts", ResourceError)
     assert read_corpus("texts", force=True).text == "a\nb"
 

@@ -18,7 +18,9 @@ from engine.checkpoint import save_checkpoint
 from engine.errors import CheckpointError
 from engine.generate import Stream
 from engine.loading import load
-from engine.player import BATCH_SECONDS, LATE_SECONDS, LOOK_SECONDS, Inbox, Player, RunLibrary
+from engine.player import LOOK_SECONDS, Player
+from engine.player_process import Inbox, RunLibrary
+from engine.player_writing import BATCH_SECONDS, LATE_SECONDS
 from engine.runs import RunFolder
 from engine.sampler import SamplerSettings
 from engine.scoring import score
@@ -96,6 +98,7 @@ class World:
         self.lines = []
         self.heard = []
         self.drawn = []  # when each token was drawn
+        self.watched = None  # the writing whose draws are counted
         self.threads = []
         self.shelf = Shelf()
         self.player = Player(
@@ -111,27 +114,26 @@ class World:
     def at(self, time, *requests):
         for request in requests:
             line = request if isinstance(request, bytes) else p.to_line(request)
-            if isinstance(request, p.Generate):
-                self._watch_the_clock_of_draws()
             self.lines.append((time, line))
         self.lines.sort(key=lambda pair: pair[0])
         return self
 
     def _watch_the_clock_of_draws(self):
         """The only place where time passes while the player computes."""
-        if getattr(self, "watching", False):
+        writing = self.player._writing
+        if writing is None or writing is self.watched:
             return
-        self.watching = True
-        original, world = self.player._draw, self
+        self.watched, original = writing, writing._draw
 
-        def draw(writing):
-            world.drawn.append(world.now)
-            world.now += world.cost() if callable(world.cost) else world.cost
-            original(writing)
+        def draw():
+            self.drawn.append(self.now)
+            self.now += self.cost() if callable(self.cost) else self.cost
+            original()
 
-        self.player._draw = draw
+        writing._draw = draw
 
     def get(self, timeout):
+        self._watch_the_clock_of_draws()
         if self.lines and self.lines[0][0] <= self.now:
             return self.lines.pop(0)[1]
         if not self.lines and (timeout is None or self.now > self.until):
@@ -537,7 +539,7 @@ def test_lines_come_whole_and_in_order_and_blank_ones_not_at_all(pipe):
 
 
 def test_a_line_without_end_is_cut_and_the_next_one_is_understood(pipe, monkeypatch):
-    monkeypatch.setattr(p, "MAX_LINE", 10)
+    monkeypatch.setattr("engine.wire.MAX_LINE", 10)
     os.write(pipe.write, b"x" * 30)
     assert len(pipe.inbox.get(None)) > 10
     os.write(pipe.write, b"x" * 30)
@@ -585,7 +587,7 @@ class Child:
     """A real player on pipes."""
 
     def __init__(self, runs):
-        code = "import sys; from engine.player import main; sys.exit(main(sys.argv[1:]))"
+        code = "import sys; from engine.player_process import main; sys.exit(main(sys.argv[1:]))"
         self.process = subprocess.Popen(
             [sys.executable, "-c", code, "--runs", str(runs), "--threads", "1"],
             stdin=subprocess.PIPE,
@@ -692,9 +694,9 @@ def test_it_leaves_when_its_input_ends_or_nobody_listens_any_more(runs):
 
 def test_a_stray_print_does_not_reach_the_replies(runs):
     code = (
-        "import sys, engine.player as player; use = player.Player._use;"
-        "player.Player._use = lambda *a: (print('stray', flush=True), use(*a));"
-        "sys.exit(player.main(sys.argv[1:]))"
+        "import sys; from engine.player_process import Player, main; use = Player._use;"
+        "Player._use = lambda *a: (print('stray', flush=True), use(*a));"
+        "sys.exit(main(sys.argv[1:]))"
     )
     command = [sys.executable, "-c", code, "--runs", str(runs)]
     result = subprocess.run(command, input=p.to_line(p.Load("tales")), capture_output=True, timeout=60)

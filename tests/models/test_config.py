@@ -36,7 +36,9 @@ def test_the_limits_of_a_shape_are_included_and_no_more(name: str, limit: int) -
         ModelConfig.from_json(GOOD | {name: limit + 4})
 
 
-@pytest.mark.parametrize("value", [-0.1, 1, 1.0, True, math.nan, math.inf, -math.inf, "0.1", None, [0.1], 1j, 10**400])
+@pytest.mark.parametrize(
+    "value", [-0.1, 1, 1.0, True, math.nan, math.inf, -math.inf, "0.1", None, [0.1], 1j, 10**400]
+)
 def test_what_is_not_a_share_is_no_dropout(value: Any) -> None:
     with pytest.raises(ValueError, match="dropout"):
         ModelConfig.from_json(GOOD | {"dropout": value})

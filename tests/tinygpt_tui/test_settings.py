@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import recipe, sampler
+from engine import recipe
 from engine.errors import SettingsError, UsageError
+from engine.sampler_settings import KNOBS, Knob, SamplerSettings
 from tinygpt_tui.settings import SCHEMA, Settings, checked, entry, from_text, seconds, value_of
 from tinygpt_tui.settings_sources import Origin, resolve
 
@@ -174,14 +179,26 @@ def test_any_text_for_any_setting_is_taken_or_refused(key: str, text: str) -> No
     assert checked(key, value) == value
 
 
-def test_the_sampler_takes_exactly_what_these_settings_allow() -> None:
-    for name, knob in sampler.KNOBS.items():
-        row = entry(f"sample.{name}")
-        lowest = 0 if row.about.zero else row.about.low
-        assert (0 if knob.or_zero else knob.low, knob.high) == (lowest, row.about.high), name
-        knob.checked(row.default)
-        if knob.low > 0:
-            assert row.about.low == knob.low
+def takes(check: Callable[[Any], Any], value: object) -> bool:
+    try:
+        check(value)
+    except SettingsError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("knob", KNOBS.values(), ids=list(KNOBS))
+def test_the_sampler_takes_exactly_what_these_settings_allow_and_says_the_same_of_it(knob: Knob) -> None:
+    row = entry(f"sample.{knob.name}")
+    for value in (-1, 0, knob.low / 2, knob.low, knob.off, knob.high, knob.high + 1):
+        assert takes(partial(checked, row.key), value) == takes(knob.checked, value), value
+    assert row.default == getattr(SamplerSettings(), knob.name) and row.about.help == knob.help
+
+
+def test_settings_need_neither_numpy_nor_torch() -> None:
+    code = "import sys, tinygpt_tui.settings; print([m for m in ('numpy', 'torch') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_the_recipe_takes_whatever_these_settings_allow() -> None:

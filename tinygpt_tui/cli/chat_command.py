@@ -6,6 +6,7 @@ what a person types is put behind the text, and the model goes on from there.
 
 from __future__ import annotations
 
+import io
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -59,7 +60,7 @@ def chat(
     """Talk with a trained model in a plain terminal."""
     from engine.errors import UsageError
     from tinygpt_tui.cli.model_options import load_run, resolve_seed, resolve_settings
-    from tinygpt_tui.cli.output import is_interactive, narrate
+    from tinygpt_tui.cli.output import is_interactive, is_terminal, narrate
 
     settings, everything = resolve_settings(temperature, top_k, top_p, min_p, repetition)
     wanted = everything.sample.chars if chars is None else chars
@@ -68,18 +69,22 @@ def chat(
     dice = resolve_seed(seed)
     loaded = load_run(run, at)
     conversation = Conversation(loaded, settings, dice, wanted)
-    person = is_interactive()
+    person = is_interactive() and is_terminal(sys.stdout)
     if person:
         _enable_line_editing()
-        narrate(f"{loaded.run_info['run']} at step {loaded.step:,}, seed {dice}; /help lists what you can do")
+        narrate(
+            f"{loaded.run_info.get('run')} at step {loaded.step:,}, seed {dice}; /help lists what you can do"
+        )
     for line in _lines(person, conversation.mark):
         if line.startswith("/"):
             try:
                 if not _obey(line, conversation):
                     break
-            except (UsageError, OSError) as error:
+            except UsageError as error:
                 narrate(f"error: {error}")
             continue
+        if person and loaded.turns and not line:
+            continue  # where there are no turns, an empty line lets the model go on
         _answer(conversation, line, person)
 
 
@@ -140,34 +145,31 @@ def _answer(conversation: Conversation, line: str, person: bool) -> None:
 
 
 def _lines(person: bool, mark: str) -> Iterator[str]:
-    """What a person types, line by line, until Ctrl-D; Ctrl-C at an empty prompt clears it."""
+    """What a person types or a pipe brings, line by line, until it ends; Ctrl-C at the prompt clears the line."""
     from tinygpt_tui.cli.output import emit
     from tinygpt_tui.safe_text import safe_line
 
     if not person:
-        for line in sys.stdin:
-            yield line.rstrip("\r\n")
+        for data in sys.stdin.buffer if sys.stdin is not None else ():
+            yield data.decode("utf-8", "replace").rstrip("\r\n")
         return
     while True:
         try:
-            line = input(safe_line(mark) + ("" if mark.endswith(" ") else " "))
+            yield input(safe_line(mark) + ("" if mark.endswith(" ") else " "))
         except EOFError:
             emit("")
             return
         except KeyboardInterrupt:
             emit("")
-            continue
-        if line:
-            yield line
 
 
 def _obey(line: str, conversation: Conversation) -> bool:
-    """Does what a line that begins with a slash asks for; False to leave. Raises UsageError and OSError."""
+    """Does what a line that begins with a slash asks for; False to leave. Raises UsageError."""
     from engine.dice import checked_seed
     from engine.errors import UsageError
     from tinygpt_tui.cli.output import narrate
 
-    word, *rest = line[1:].split(maxsplit=2)
+    word, *rest = line[1:].split(maxsplit=2) or [""]
     match word, rest:
         case "quit" | "exit" | "bye", _:
             return False
@@ -184,10 +186,7 @@ def _obey(line: str, conversation: Conversation) -> bool:
             conversation.text = ""
             narrate("forgotten")
         case "save", [name, *more]:
-            path = Path(" ".join([name, *more])).expanduser()
-            with path.open("x", encoding="utf-8") as file:
-                file.write(conversation.text)
-            narrate(f"saved {path}")
+            narrate(f"saved {_save(' '.join([name, *more]), conversation.text)}")
         case "set", [name, value]:
             number = _number(value)
             if name == "seed":
@@ -198,9 +197,30 @@ def _obey(line: str, conversation: Conversation) -> bool:
                 conversation.chars = number
             else:
                 conversation.settings = conversation.settings.replaced({name.replace("-", "_"): number})
+        case "set", _:
+            raise UsageError("/set needs a name and a value, such as /set temperature 0.7.")
+        case "save", _:
+            raise UsageError("/save needs the name of a file, such as /save talk.txt.")
         case _:
-            raise UsageError(f"I do not know {line[:40]!r}; /help lists what there is.")
+            raise UsageError(f"There is no {line.split()[0][:40]!r}; /help lists what there is.")
     return True
+
+
+def _save(name: str, text: str) -> Path:
+    """Writes `text` into a new file. Raises UsageError."""
+    from engine.errors import UsageError
+
+    try:
+        path = Path(name).expanduser()
+        with path.open("x", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UsageError(f"{name[:80]} exists already; choose another name.") from None
+    except (OSError, ValueError, RuntimeError) as error:  # also a NUL in the name, or nobody's home folder
+        raise UsageError(
+            f"{name[:80]} cannot be written: {getattr(error, 'strerror', None) or error}."
+        ) from None
+    return path
 
 
 def _number(text: str) -> int | float:
@@ -215,6 +235,8 @@ def _number(text: str) -> int | float:
 
 
 def _enable_line_editing() -> None:
-    """History and cursor keys at the prompt, where the system has them."""
+    """History and cursor keys at the prompt, where the system has them; a byte that is no text ends nothing."""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")
     with suppress(ImportError):
         import readline  # noqa: F401

@@ -39,6 +39,8 @@ def eval_(
         user_paths().corpora_dir,
         str(corpus.get("sha256")),
         corpus.get("source"),
+        encoding=corpus.get("encoding"),
+        force_text=corpus.get("force_text") is True,
         cache_dir=user_paths().cache,
     )
     train_text, val_text = split(text)

@@ -12,6 +12,7 @@ from tinygpt_tui.cli.help import command, new_app
 from tinygpt_tui.cli.model_options import complete_runs
 
 if TYPE_CHECKING:
+    from engine.events import Event
     from engine.runs import RunFolder
 
 WATCH_SECONDS = 0.2
@@ -119,30 +120,44 @@ _TOLD = ("optimizer", "lr", "muon_lr", "batch_size", "steps", "seed", "weight_de
 def watch(run: str | None = typer.Argument(None, metavar="[RUN]", help="A run's name or folder; the newest if not given.", autocompletion=complete_runs), as_json: bool = JSON) -> None:  # fmt: skip
     """Follow a run until it ends; leaving does not disturb it."""
     from engine.event_log import EventTail
-    from engine.events import Done, Failed, to_json
+    from engine.events import Failed, to_json
     from engine.runs import UNFINISHED
     from tinygpt_tui.cli.output import emit_json, narrate
     from tinygpt_tui.cli.progress import ProgressView
 
     folder = _folder(run)
     tail = EventTail(folder)
+    last: Event | None = None
     with ProgressView.on(None if as_json else sys.stderr) as view:
         while True:
             # The state is read before the events: what a trainer says last is then among them.
-            alive = folder.state() in UNFINISHED
-            for event in tail.poll():
+            state = folder.state()
+            told = tail.poll()
+            if last is None and not as_json:
+                told = _worth_telling(told)
+            for last in told:
                 if as_json:
-                    emit_json(to_json(event))
+                    emit_json(to_json(last))
                 else:
-                    view.take(event)
-                if isinstance(event, Failed) and not alive:
-                    raise typer.Exit(event.exit)
-                if isinstance(event, Done) and not alive:
-                    return
-            if not alive:
+                    view.take(last)
+            if state not in UNFINISHED:
                 break
             time.sleep(WATCH_SECONDS)
-    narrate(f"{folder.name} is {folder.state()}; go on with: tinygpt train --resume {folder.name}")
+    if state != "done":
+        narrate(f"{folder.name} is {state}; go on with: tinygpt train --resume {folder.name}")
+    if isinstance(last, Failed):
+        raise typer.Exit(last.exit)
+
+
+def _worth_telling(told: list[Event]) -> list[Event]:
+    """What someone who comes late needs of the events so far: how the run began, and everything since it was last measured."""
+    from engine.events import Eval, Start
+
+    starts = [at for at, event in enumerate(told) if isinstance(event, Start)]
+    measured = [at for at, event in enumerate(told) if isinstance(event, Eval)]
+    if not starts or not measured or measured[-1] < starts[-1]:
+        return told[starts[-1] :] if starts else told
+    return [told[starts[-1]], *told[measured[-1] :]]
 
 
 @command(app, "tinygpt runs pause tales")
@@ -234,15 +249,16 @@ def _folder(run: str | None) -> RunFolder:
 
 
 def _ask(run: str, do: str, said: str, *, value: float | None = None, prompt: str | None = None) -> None:
-    """Sends a request to the trainer of a run. Raises UsageError when none lives, since nobody would obey."""
+    """Sends a request to the trainer of a run. Raises UsageError when none lives and none is about to, since nobody would obey."""
     from engine.control import request
     from engine.errors import UsageError
+    from engine.runs import UNFINISHED
     from tinygpt_tui.cli.output import narrate
 
     folder = _folder(run)
-    if not folder.is_locked():
+    if (state := folder.state()) not in UNFINISHED:
         raise UsageError(
-            f"{folder.name} is {folder.state()}, so there is no trainer to ask; go on with: tinygpt train --resume {folder.name}"
+            f"{folder.name} is {state}, so there is no trainer to ask; go on with: tinygpt train --resume {folder.name}"
         )
     request(folder, do, value, prompt)
     narrate(f"{folder.name} {said}")

@@ -87,6 +87,7 @@ def sample(
         return
     if is_terminal(sys.stdout):
         emit("")
+    if is_terminal(sys.stdout) or is_terminal(sys.stderr):
         narrate(f"{written} characters at {written / max(took, 1e-9):,.0f} a second, seed {dice}")
 
 
@@ -94,7 +95,12 @@ def _read_prompt() -> str:
     """Standard input as text; what is not UTF-8 is refused with its position."""
     from engine.errors import CorpusError
 
-    data = sys.stdin.buffer.read(4_000_001)
+    if sys.stdin is None:
+        raise CorpusError("Standard input is closed: pipe a prompt in, or give it with -p.")
+    try:
+        data = sys.stdin.buffer.read(4_000_001)
+    except OSError as error:  # a folder, say
+        raise CorpusError(f"The prompt on standard input cannot be read: {error.strerror}.") from None
     if len(data) > 4_000_000:
         raise CorpusError("The prompt on standard input is longer than 4 MB; give a part of it.")
     try:

@@ -38,6 +38,8 @@ def score(
     from tinygpt_tui.safe_text import safe_line
 
     corpus = read_corpus(file, encoding=encoding, force_text=force_text, cache_dir=user_paths().cache)
+    for notice in corpus.notices:
+        narrate(f"note: {notice}")
     loaded = load_run(run, at)
     from engine.scoring import score as score_text
 

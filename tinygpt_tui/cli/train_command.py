@@ -15,6 +15,8 @@ from tinygpt_tui.cli.corpora_commands import complete_names
 from tinygpt_tui.cli.help import command, new_app
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from engine.events import Event
     from engine.runs import RunFolder
     from tinygpt_tui.paths import Paths
@@ -74,21 +76,8 @@ def train(
     for warning in resolved.warnings:
         narrate(f"warning: {warning}")
     if resume is not None:
-        given = [
-            corpus,
-            time_,
-            size,
-            arch,
-            tokenizer,
-            name,
-            seed,
-            save_every,
-            eval_every,
-            patience,
-            recipe,
-            encoding,
-        ]
-        if any(value is not None for value in given) or settings:
+        given = (corpus, time_, size, arch, tokenizer, name, seed, save_every, eval_every, patience, recipe, encoding)  # fmt: skip
+        if any(value is not None for value in given) or settings or force_text:
             raise UsageError(
                 "--resume takes the run's own corpus and recipe; only --steps, --detach, --force, --json and --quiet go with it."
             )
@@ -98,20 +87,21 @@ def train(
             raise UsageError(
                 "Name a corpus to train on, such as tales or a file; 'tinygpt corpora list' shows some."
             )
+        dials = (time_, steps, size, arch, tokenizer, seed, save_every, eval_every, patience)
+        if recipe is not None and (any(value is not None for value in dials) or settings):
+            raise UsageError(
+                "--recipe settles the whole recipe; leave out --time, --steps, --size, --seed, --set and the like."
+            )
         values = _values(resolved.settings.train, steps=steps, time_=time_, settings=settings or [], tokenizer=tokenizer,
                          save_every=save_every, eval_every=eval_every, patience=patience)  # fmt: skip
-        if recipe is not None and (time_ or steps or size or arch or settings):
-            raise UsageError(
-                "--recipe settles the whole recipe; leave out --time, --steps, --size, --arch and --set."
-            )
         wanted = resolved.settings.train.size
         folder = _new(paths, corpus, name, wanted, values, recipe, encoding, force_text, force)
         new, steps = True, None
     if detach:
-        _detach(folder, steps, force, as_json)
+        _detach(folder, new, steps, force, as_json, paths.cache)
         return
     color = resolved.settings.output.color
-    raise typer.Exit(_foreground(folder, new, steps, force, as_json, quiet, began, color))
+    raise typer.Exit(_foreground(folder, new, steps, force, as_json, quiet, began, color, paths.cache))
 
 
 def _process_start() -> float:
@@ -141,12 +131,12 @@ def _values(
         if not equals:
             raise UsageError(f"--set takes KEY=VALUE, such as --set lr=0.003, not {setting[:60]!r}.")
         values[key.strip()] = parse_value(key.strip(), text.strip())
-    if steps is not None and time_ is not None:
-        raise UsageError("Give --time or --steps, not both: one settles the other.")
     if steps is not None:
         values["steps"] = steps
-    elif "steps" not in values and "time" not in values:
+    if time_ is not None or not values.keys() & {"steps", "time"}:
         values["time"] = seconds(train.time)
+    if values.keys() >= {"steps", "time"}:
+        raise UsageError("Give --time or --steps, not both: one settles the other.")
     if not values["threads"]:
         del values["threads"]
     return values
@@ -157,18 +147,19 @@ def _new(
     encoding: str | None, force_text: bool, force: bool,
 ) -> RunFolder:  # fmt: skip
     from engine.corpus import read_corpus
-    from engine.launch import new_run, recipe_of
+    from engine.launch import check_request, new_run, recipe_of
     from engine.run_list import resolve_run
-    from engine.runs import check_name
     from tinygpt_tui.cli.output import narrate
 
-    if name is not None:
-        check_name(name)
     whole = recipe_of(resolve_run(paths.runs_dir, recipe)) if recipe is not None else None
+    # Before a large text, or what someone pipes in, is read for nothing.
+    check_request(paths.runs_dir, name, size, values if whole is None else {})
     corpus = read_corpus(source, encoding=encoding, force_text=force_text, force=force, cache_dir=paths.cache)
     for notice in corpus.notices:
         narrate(f"note: {notice}")
-    return new_run(paths.data, corpus, name=name, size=size, values=values, recipe=whole)
+    return new_run(
+        paths.data, corpus, name=name, size=size, values=values, recipe=whole, encoding=encoding, force_text=force_text
+    )  # fmt: skip
 
 
 def _resumable(paths: Paths, run: str, steps: int | None) -> RunFolder:
@@ -176,32 +167,37 @@ def _resumable(paths: Paths, run: str, steps: int | None) -> RunFolder:
     from engine.errors import BusyError, UsageError
     from engine.recipe import check
     from engine.run_list import resolve_run
+    from engine.runs import RunFolder
 
     if steps is not None:
         check("steps", steps)
-    folder = resolve_run(paths.runs_dir, run)
+    # The trainer looks for the texts beside the folder of all runs, whatever folder we were started in.
+    folder = RunFolder(resolve_run(paths.runs_dir, run).path.absolute())
     if folder.is_locked():
         raise BusyError(
             f"{folder.name} is being trained already; watch it with: tinygpt runs watch {folder.name}"
         )
     status = folder.read_status()
-    if status is not None and status.state == "done":
-        if steps is None:
-            raise UsageError(
-                f"{folder.name} is finished at step {status.step:,}; give --steps with a larger total to go on."
-            )
-        if steps <= status.step:
-            raise UsageError(
-                f"{folder.name} has made {status.step:,} steps already; give --steps with a larger total."
-            )
+    if status is not None and status.state == "done" and steps is None:
+        raise UsageError(
+            f"{folder.name} is finished at step {status.step:,}; give --steps with a larger total to go on."
+        )
+    if status is not None and steps is not None and steps <= status.step:
+        raise UsageError(
+            f"{folder.name} has made {status.step:,} steps already; give --steps with a larger total."
+        )
     return folder
 
 
-def _detach(folder: RunFolder, steps: int | None, force: bool, as_json: bool) -> None:
+def _detach(
+    folder: RunFolder, new: bool, steps: int | None, force: bool, as_json: bool, cache_dir: Path
+) -> None:
     from engine.launch import start_detached
     from tinygpt_tui.cli.output import emit, emit_json, narrate
 
-    pid = start_detached(folder, total_steps=steps, force=force)
+    pid = start_detached(folder, total_steps=steps, force=force, cache_dir=cache_dir)
+    if not new:
+        _await_trainer(folder, pid)
     if as_json:
         emit_json({"run": folder.name, "pid": pid, "path": str(folder.path)})
         return
@@ -210,8 +206,19 @@ def _detach(folder: RunFolder, steps: int | None, force: bool, as_json: bool) ->
     narrate(f"stop it with: tinygpt runs stop {folder.name}")
 
 
+def _await_trainer(folder: RunFolder, pid: int) -> None:
+    """Waits until a resumed run says that it is at work, and no longer how it ended: who looks next must not be misled."""
+    from engine.errors import RunError
+
+    while (status := folder.read_status()) is None or status.pid != pid:
+        if os.waitpid(pid, os.WNOHANG)[0]:
+            raise RunError(f"The trainer of {folder.name} ended before it began; {folder.log} says why.")
+        time.sleep(0.02)
+
+
 def _foreground(
-    folder: RunFolder, new: bool, steps: int | None, force: bool, as_json: bool, quiet: bool, began: float, color: str
+    folder: RunFolder, new: bool, steps: int | None, force: bool, as_json: bool, quiet: bool, began: float, color: str,
+    cache_dir: Path,
 ) -> int:  # fmt: skip
     from tinygpt_tui.cli.output import narrate
     from tinygpt_tui.cli.progress import ProgressView
@@ -220,13 +227,15 @@ def _foreground(
         from engine.trainer import train as run_trainer
 
         with ProgressView.on(sys.stderr, quiet=quiet, color=color) as view:
-            code = run_trainer(folder, _speaker(view, as_json), total_steps=steps, force=force, began=began)
+            say = _speaker(view, as_json)
+            code = run_trainer(folder, say, total_steps=steps, force=force, began=began, cache_dir=cache_dir)
     except BaseException:
         # Nothing was settled, so nothing is lost; a run that never began would only be in the way.
         if new and not folder.run.exists():
             _discard(folder)
         raise
-    if code and not quiet:
+    status = folder.read_status()
+    if status is not None and status.state == "stopped":
         narrate(f"stopped and saved; go on with: tinygpt train --resume {folder.name}")
     elif not quiet and not as_json:
         narrate(f"hear it with: tinygpt sample {folder.name}")
@@ -235,15 +244,16 @@ def _foreground(
 
 def _speaker(view: Any, as_json: bool) -> Callable[[Event], None]:
     """What to do with each event: show it, and print it as JSON if asked. A reader that goes away ends the run as SIGTERM does."""
-    from engine.events import Step, to_json
-    from tinygpt_tui.cli.output import emit_json
+    from engine.events import Done, Failed, Step, to_json
+    from tinygpt_tui.cli.output import emit_json, narrate
 
     due = 0.0
     silent = not as_json
 
     def say(event: Event) -> None:
         nonlocal due, silent
-        view.take(event)
+        if not isinstance(event, Failed):  # the command ends with that sentence anyway
+            view.take(event)
         if silent:
             return
         if isinstance(event, Step):
@@ -253,9 +263,12 @@ def _speaker(view: Any, as_json: bool) -> Callable[[Event], None]:
             due = now + JSON_STEP_SECONDS
         try:
             emit_json(to_json(event))
-        except BrokenPipeError:
+        except OSError as error:
             silent = True
-            signal.raise_signal(signal.SIGTERM)
+            if not isinstance(error, BrokenPipeError):
+                narrate(f"warning: standard output cannot be written: {error.strerror}")
+            if not isinstance(event, Done):
+                signal.raise_signal(signal.SIGTERM)
 
     return say
 

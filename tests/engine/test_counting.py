@@ -1,0 +1,121 @@
+"""What a counting run promises: it is done at once, and from the outside it is a run like any other."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from engine import events
+from engine.checkpoint import checkpoints
+from engine.control import request
+from engine.corpus import split
+from engine.counting import total_nats
+from engine.errors import ResourceError
+from engine.evaluate import total_nats as reference
+from engine.evaluate import validation_loss
+from engine.event_log import read_events
+from engine.events import Done, Eval, Failed, Sample
+from engine.launch import recipe_of
+from engine.loading import load
+from models.config import ModelConfig
+from models.ngram import NGram
+
+
+def of(kind: Any, folder: Any) -> list[Any]:
+    return [event for event in read_events(folder) if isinstance(event, kind)]
+
+
+def test_a_counting_run_counts_measures_saves_and_is_done(world: Any) -> None:
+    folder = world.run("run", arch="ngram", order=4)
+    assert world.train(folder) == 0
+    assert [events.name_of(e) for e in read_events(folder)] == ["start", "eval", "sample", "saved", "done"]
+    assert folder.state() == "done"
+    assert (folder.read_status().step, folder.read_status().horizon) == (1, 1)
+    loaded = load(folder)
+    train_text, val_text = split(world.corpus.text)
+    done = of(Done, folder)[0]
+    assert (loaded.config.arch, loaded.config.order, loaded.step) == ("ngram", 4, 1)
+    assert done.train_chars == len(train_text)
+    assert done.params == loaded.model.num_params() > 0
+    assert done.reason == "steps"
+    assert len(of(Sample, folder)[0].text) == 5
+    # The number is the one that measuring the saved model again gives, and a good one: six known words a line.
+    measured = validation_loss(loaded.model, loaded.tokenizer.encode_corpus(val_text), len(val_text))
+    assert done.val_loss == of(Eval, folder)[0].val_loss == pytest.approx(measured, rel=1e-5)
+    assert loaded.val_loss == done.val_loss
+    assert 0.2 < done.val_loss < 1.5
+
+
+@pytest.mark.parametrize("length", [1, 2, 16, 17, 18, 33, 100])
+def test_the_short_way_to_the_loss_is_the_long_one(length: int) -> None:
+    rng = np.random.default_rng(1)
+    ids = rng.integers(0, 5, 400)
+    model = NGram.count(ModelConfig("ngram", 5, 16, order=3), ids)
+    assert total_nats(model, ids[:length]) == pytest.approx(
+        reference(model, ids[:length]), rel=1e-5, abs=1e-9
+    )
+
+
+def test_counting_again_gives_the_same_model(world: Any) -> None:
+    first = world.run("first", arch="ngram")
+    world.train(first)
+    again = world.run("again", recipe=recipe_of(first))
+    world.train(again)
+    assert world.weights(first) == world.weights(again)
+    before = world.weights(first)
+    assert world.train(first) == 0
+    assert world.weights(first) == before
+    kinds = [events.name_of(e) for e in read_events(first)]
+    assert kinds == ["start", "start", "eval", "sample", "saved", "done"]
+
+
+def test_a_counting_run_that_was_cut_is_counted_again(world: Any) -> None:
+    cut, whole = world.run("cut", arch="ngram"), world.run("whole", arch="ngram")
+    world.train(whole)
+    world.train_until(cut, lambda event: isinstance(event, Eval))
+    assert checkpoints(cut) == []
+    assert world.train(cut) == 0
+    assert world.weights(cut) == world.weights(whole)
+
+
+def test_bytes_are_counted_and_measured_per_character(world: Any) -> None:
+    world.file.write_text(world.file.read_text(encoding="utf-8").replace("cat", "\u732b"), encoding="utf-8")
+    chars, raw = world.run("chars", arch="ngram"), world.run("bytes", arch="ngram", tokenizer="bytes")
+    world.train(chars), world.train(raw)
+    assert load(raw).config.vocab_size == 256
+    # Nats per character: what takes three bytes to say is not thrice as cheap.
+    assert of(Done, raw)[0].val_loss == pytest.approx(of(Done, chars)[0].val_loss, rel=0.3)
+    assert of(Done, raw)[0].train_chars == of(Done, chars)[0].train_chars
+
+
+def test_requests_to_a_counting_run_do_not_disturb_it(world: Any) -> None:
+    folder = world.run("run", arch="ngram", sample_chars=0)
+    for do in ("pause", "stop"):
+        request(folder, do)
+    assert world.train(folder) == 0
+    assert of(Sample, folder) == []
+    assert folder.state() == "done"
+
+
+def test_a_counting_run_that_cannot_be_saved_fails(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise ResourceError("No space is left on the disk: free some and try again.")
+
+    monkeypatch.setattr("engine.trainer.save_checkpoint", full)
+    folder = world.run("run", arch="ngram")
+    with pytest.raises(ResourceError):
+        world.train(folder)
+    assert (folder.state(), of(Failed, folder)[0].exit) == ("failed", 4)
+
+
+def test_a_counted_model_gives_every_symbol_a_chance(world: Any) -> None:
+    folder = world.run("run", arch="ngram", order=2)
+    world.train(folder)
+    model = load(folder).model
+    logits = model(torch.zeros(1, 3, dtype=torch.long))
+    assert bool(torch.isfinite(logits).all())
+    assert math.isclose(float(logits[0, -1].exp().sum()), 1.0, rel_tol=1e-4)
