@@ -168,7 +168,7 @@ class Training:
         if not (math.isfinite(loss_value) and math.isfinite(norm_value)):
             raise RunError(
                 f"The {'loss' if not math.isfinite(loss_value) else 'gradient'} is not finite at step {state.step}, so the "
-                f"run stops before it spoils the weights; resume with a lower learning rate (--set lr=..., muon_lr=...)."
+                f"run stops before it spoils the weights; train anew with a lower learning rate (--set lr=..., muon_lr=...)."
             )
         plan = plan_at(state.plans, state.step)
         factor = rate(state.step, plan, recipe.course) * state.lr_factor(state.step)

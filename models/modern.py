@@ -22,7 +22,6 @@ from models.config import ModelConfig
 from models.interface import Cache, LanguageModel
 from models.layers import KVCache, Linear, causal_attention
 
-
 # How many tokens before its own a position reads at the input.
 EARLIER = 2
 
@@ -84,7 +83,8 @@ class Modern(LanguageModel):
         x: Tensor = self.token_embedding(ids)
         text, T = torch.cat((before, ids), dim=1), ids.size(1)
         for lag, table in enumerate(self.earlier_embeddings, 1):
-            earlier = table(text[:, : max(0, text.size(1) - lag)][:, -T:])  # (B, at most T, C): those that exist
+            # (B, at most T, C): those that exist
+            earlier = table(text[:, : max(0, text.size(1) - lag)][:, -T:])
             x = x + F.pad(earlier, (0, 0, T - earlier.size(1), 0))
         return norm(x)
 

@@ -120,6 +120,12 @@ def test_a_plan_that_was_right_is_hardly_ever_touched() -> None:
     assert len(jitter.told) <= 5
 
 
+def test_the_first_step_says_nothing_about_the_others() -> None:
+    run = Run(60, 560, lambda step: 3.0 if step == 0 else 0.1)  # kernels are chosen, memory is fetched
+    run.wall()
+    assert len(run.told) <= 1
+
+
 def test_a_plan_that_was_wrong_is_put_right_within_seconds_and_then_left_alone() -> None:
     run = Run(60, 5000, lambda step: 0.1)
     run.wall()

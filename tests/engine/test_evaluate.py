@@ -82,6 +82,13 @@ def test_dropout_sleeps_while_evaluating_and_the_model_is_left_as_it_was(trainin
     assert all(p.grad is None for p in model.parameters())
 
 
+def test_nothing_is_remembered_for_a_gradient() -> None:
+    model, remembered = stirred(), []
+    model.register_forward_hook(lambda module, inputs, logits: remembered.append(logits.requires_grad))
+    total_nats(model, text(50))
+    assert remembered and not any(remembered)
+
+
 def test_a_model_learns_on_after_an_evaluation() -> None:
     model = stirred().train()
     total_nats(model, text(50))

@@ -295,6 +295,13 @@ def test_a_batch_in_parts_is_the_same_batch(loop: MakeLoop) -> None:
     )
 
 
+def test_no_gradient_is_carried_from_one_update_into_the_next(loop: MakeLoop) -> None:
+    run = loop(steps=3, eval_every=1000)
+    left: list[bool] = []
+    run.run(lambda event: left.append(any(p.grad is not None for p in run.job.model.parameters())))
+    assert not any(left)
+
+
 def test_dropout_falls_anew_at_every_step_and_micro_batch(
     loop: MakeLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

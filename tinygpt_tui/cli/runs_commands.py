@@ -89,12 +89,13 @@ def show(run: str | None = typer.Argument(None, metavar="[RUN]", help="A run's n
         return
     recipe, model = info.get("recipe") or {}, info.get("model") or {}
     corpus = info.get("corpus") or {}
+    chars = corpus.get("chars")
     facts = {
         "run": folder.name,
         "state": state + (f": {status.message}" if status and status.message else ""),
         "step": f"{status.step:,} of {status.horizon:,}" if status else "–",
         "best val_loss": f"{status.val_loss:.4f}" if status and status.val_loss is not None else "–",
-        "corpus": f"{corpus.get('name')}, {corpus.get('chars', 0):,} characters",
+        "corpus": str(corpus.get("name")) + (f", {chars:,} characters" if isinstance(chars, int) else ""),
         "model": " ".join(f"{key} {value}" for key, value in model.items() if value),
         "recipe": " ".join(f"{key} {value}" for key, value in recipe.items() if key in _TOLD),
         "computes with": f"{info.get('dtype', '–')}, {info.get('threads', '–')} threads",
@@ -257,8 +258,9 @@ def _ask(run: str, do: str, said: str, *, value: float | None = None, prompt: st
 
     folder = _folder(run)
     if (state := folder.state()) not in UNFINISHED:
+        more = " --steps N" if state == "done" else ""
         raise UsageError(
-            f"{folder.name} is {state}, so there is no trainer to ask; go on with: tinygpt train --resume {folder.name}"
+            f"{folder.name} is {state}, so there is no trainer to ask; go on with: tinygpt train --resume {folder.name}{more}"
         )
     request(folder, do, value, prompt)
     narrate(f"{folder.name} {said}")
