@@ -274,6 +274,7 @@ def _run_info(
 def _versions(machine: Machine) -> dict[str, str]:
     return {
         "torch": torch.__version__,
+        "numpy": np.__version__,
         "python": platform.python_version(),
         "device": machine.device,
         "machine": platform.machine(),
@@ -284,6 +285,6 @@ def _versions(machine: Machine) -> dict[str, str]:
 def _differences(then: object, now: Mapping[str, str]) -> list[str]:
     """One sentence if this machine or build is not the one that began the run."""
     before = then if isinstance(then, dict) else {}
-    keys = ("torch", "device", "machine", "instructions")
+    keys = ("torch", "numpy", "device", "machine", "instructions")
     changed = [f"{key} {before.get(key)} is now {now[key]}" for key in keys if before.get(key) != now[key]]
     return [f"This resume is not bit-exact: {', '.join(changed)}."] if changed else []

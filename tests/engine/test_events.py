@@ -109,7 +109,7 @@ def test_a_newer_program_may_add_fields_and_events(event: Event) -> None:
 def test_a_field_of_the_wrong_type_makes_it_no_event(event: Event) -> None:
     for field in fields(event):
         assert from_json({**to_json(event), field.name: [1]}) is None
-        assert from_json({**to_json(event), field.name: True}) is None
+        assert from_json({**to_json(event), field.name: True if field.type != "bool" else 1}) is None
 
 
 @pytest.mark.parametrize("data", [{}, {"event": None}, {"event": ["step"]}, {"event": "saved", "step": 1}])

@@ -17,6 +17,7 @@ import pytest
 import engine
 from engine import corpus as corpora
 from engine import events
+from engine.budget import Budget
 from engine.control import request
 from engine.corpus import Corpus, read_corpus
 from engine.errors import CorpusError, UsageError
@@ -197,8 +198,10 @@ def test_a_run_by_time_keeps_its_time(world: Any) -> None:
     began = time.time()
     child = world.spawn(folder)
     assert child.wait() == 0, child.stdout.read()
-    # Its last words; how long the system then takes to clear away a process is not ours to promise.
-    assert folder.read_status().heartbeat - began < 6.0 + 3.0
+    # To its last words; how long the system then takes to clear away a process is not ours to promise. On a machine so busy that
+    # starting alone takes longer, it can only end soon after.
+    starting = folder.run.stat().st_mtime - began
+    assert folder.read_status().heartbeat - began < max(6.0, starting) + max(3.0, starting / 2)
     done = of(Done, folder)[0]
     assert done.reason == "time"
     assert of(Eval, folder)[-1].step == done.step >= 1
@@ -207,10 +210,18 @@ def test_a_run_by_time_keeps_its_time(world: Any) -> None:
 def test_a_run_by_time_is_repeated_exactly_without_a_clock(
     world: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A machine that is said to be far too slow makes a plan that has to be changed on the way.
-    monkeypatch.setattr("engine.sizing.measure", lambda machine, *_: (machine, 5e7))
-    folder = world.run("timed", time=2.0, micro_batch=4)
-    world.train(folder)
+    # A machine that is said to be far too slow makes a plan that has to be changed on the way; a step takes 0.1 s by this clock.
+    monkeypatch.setattr("engine.sizing.measure", lambda machine, *_: (machine, 2e7))
+    now = [0.0]
+    monkeypatch.setattr(
+        "engine.trainer.Budget", lambda seconds, spent: Budget(seconds, 0.0, clock=lambda: now[0])
+    )
+
+    def say(event: Event) -> None:
+        now[0] += 0.1 * isinstance(event, Step)
+
+    folder = world.run("timed", time=4.0, micro_batch=4)
+    world.train(folder, say)
     done = of(Done, folder)[0]
     assert done.reason == "time"
     assert len(of(events.Plan, folder)) > 1

@@ -66,6 +66,7 @@ def test_a_score_is_the_mean_of_its_characters(trained: Any, tinygpt: Run, tmp_p
     (tmp_path / "letter.txt").write_text(text)
     *chars, total = tinygpt("score", "fox", str(tmp_path / "letter.txt"), "--json", "--per-char").lines
     assert "".join(line["char"] for line in chars) == text
+    assert all(line["bits"] == pytest.approx(line["nats"] / math.log(2)) for line in chars)
     assert total["chars"] == len(text)
     assert total["nats_per_char"] == pytest.approx(sum(line["nats"] for line in chars) / len(text))
     assert total["bits_per_char"] == pytest.approx(total["nats_per_char"] / math.log(2))

@@ -80,6 +80,9 @@ def test_a_finished_run_goes_on_to_a_new_total(trained: Any, tinygpt: Run) -> No
 def test_a_resume_finds_its_text_from_any_folder(
     trained: Any, tinygpt: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    request = trained.run / "request.json"
+    source = json.loads(request.read_text())["corpus"]["source"]
+    request.write_text(request.read_text().replace(source, "/no/longer/there.txt"))
     monkeypatch.chdir(trained.run.parent)
     assert tinygpt("train", "--resume", "./fox", "--steps", "21", "--quiet").code == 0
 
@@ -130,6 +133,7 @@ def test_a_run_that_diverges_fails_with_one_and_keeps_its_json_legal(
     assert (outcome.code, failed["event"], failed["exit"]) == (1, "failed", 1)
     assert "not finite" in failed["reason"]
     assert outcome.err.splitlines()[-1] == f"error: {failed['reason']}"
+    assert outcome.err.count(failed["reason"]) == 1
 
 
 def test_a_damaged_text_is_read_again_from_where_it_came(
