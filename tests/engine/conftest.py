@@ -39,6 +39,8 @@ TINY: dict[str, Any] = {
     "dropout": 0.1,
     "sample_chars": 5,
     "warmup_steps": 4,
+    "lr": 0.005,
+    "muon_lr": 0.02,
 }
 
 

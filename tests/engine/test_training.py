@@ -145,7 +145,7 @@ def test_an_extension_stretches_the_plan(loop: MakeLoop) -> None:
     run.run(asks(run, 3, Request("a", "extend", 4.0)))
     assert run.of(Plan) == [Plan(0, 0, 6), Plan(3, 0, 10)]
     course = run.job.recipe.course
-    assert run.of(Step)[3].lr == 0.02 * rate(3, Course(3, 0, 10), course)
+    assert run.of(Step)[3].lr == run.job.recipe.muon_lr * rate(3, Course(3, 0, 10), course)
     assert run.of(Done)[0].step == 10
 
 

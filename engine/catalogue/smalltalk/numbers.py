@@ -16,7 +16,7 @@ NUMBERS = listed(
 )
 _OPERANDS = tuple(range(11))
 # Small operands come more often: they are what people try first.
-_OPERAND_ENDS = running_totals((2, 11, 24, 22, 12, 9, 6, 5, 4, 3, 2))
+_OPERAND_ENDS = running_totals((1, 12, 25, 23, 14, 11, 5, 3, 2, 2, 2))
 _THINGS = listed("apple pear plum cat bird book coin cup egg hat pen boat ball toy nut cake shoe flower")
 
 _PLUS = (
@@ -87,9 +87,9 @@ def _draw(dice: Dice) -> tuple[int, str, int, int, tuple[str, ...]]:
     """First operand, the word between, second operand, result, and the ways to ask."""
     kind = dice.below(100)
     a, b = _operand(dice), _operand(dice)
-    if kind < 68:
+    if kind < 80:
         return a, "plus", b, a + b, _PLUS
-    if kind < 88:
+    if kind < 93:
         a, b = max(a, b), min(a, b)
         return a, "minus", b, a - b, _MINUS
     while a * b > 20:
@@ -144,7 +144,7 @@ _HALVES = tuple((NUMBERS[2 * n], NUMBERS[n]) for n in range(1, 11))
 _DOUBLES = tuple((NUMBERS[n], NUMBERS[2 * n]) for n in range(1, 11))
 
 INTENTS = (
-    Intent("sum", 29.0, _sum, again=True),
+    Intent("sum", 52.0, _sum, again=True),
     Intent("count", 1.6, _count, again=True),
     lookup(
         "number after",
