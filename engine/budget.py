@@ -68,13 +68,13 @@ class Budget:
         """The steps somebody added get the time they need, once the pace is known."""
         self._owed += steps
 
-    def horizon(self, step: int, planned: int, last_evaluation: float) -> int:
+    def horizon(self, step: int, planned: int, ending: float) -> int:
         """The step to end at, given that `step` is done and `planned` was the plan; thinks again about once a second.
 
         The pace is everything since the first step divided by the steps: evaluations, samples and saves come round again.
 
         Args:
-            last_evaluation: seconds the evaluation at the end will take.
+            ending: seconds the evaluation at the end will take.
         """
         now = self._clock()
         if self._first is None:
@@ -84,7 +84,7 @@ class Budget:
         if steps > 0:
             self._end += self._owed * pace
             self._owed = 0
-        left = self._end - self._closing - last_evaluation - now
+        left = self._end - self._closing - ending - now
         if (
             steps <= 0
         ):  # the pace is unknown: a plan that has run out is worth one step more, if there is time

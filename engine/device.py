@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,6 +102,19 @@ def use_for_playing(model: torch.nn.Module) -> None:
     """Sets the threads up for writing one character at a time with `model`."""
     params = sum(p.numel() for p in model.parameters())
     torch.set_num_threads(1 if params < SMALL_PARAMS else min(MAX_THREADS, available_cores()))
+
+
+@contextmanager
+def playing(model: torch.nn.Module) -> Iterator[None]:
+    """Writes with `model` for a while in a process that trains: its threads, and training mode, are put back afterwards."""
+    threads, was_training = torch.get_num_threads(), model.training
+    model.eval()
+    use_for_playing(model)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        model.train(was_training)
 
 
 def use_as_trained(model: LanguageModel, run_info: Mapping[str, Any]) -> None:

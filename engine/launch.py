@@ -23,7 +23,7 @@ from engine.event_log import read_events
 from engine.recipe import KNOBS, Recipe
 from engine.runs import RunFolder, check_name, suggest_name
 from engine.schedule import Plan
-from models.config import SIZES
+from models.config import DEFAULT_SIZE, SIZES
 
 VERSION = 1  # of request.json
 
@@ -168,8 +168,20 @@ def _check_values(size: str, values: Mapping[str, Any]) -> None:
     for key in values:
         if key not in KNOBS:
             raise UsageError(f"There is no training setting called {key!r:.60}.")
-    shape = {} if size == "auto" else asdict(SIZES[size])
-    Recipe(**{**shape, **values})
+    if size != "auto":
+        shapes = [SIZES[size]]
+    elif values.get("time") is None:
+        shapes = [SIZES[DEFAULT_SIZE]]
+    else:  # the time will tell which; one that fits is enough for now
+        shapes = list(SIZES.values())
+    problems = []
+    for shape in shapes:
+        try:
+            Recipe(**{**asdict(shape), **values})
+            return
+        except UsageError as error:
+            problems.append(error)
+    raise problems[0]
 
 
 def _check_length(corpus: Corpus, block_size: int) -> None:

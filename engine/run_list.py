@@ -151,8 +151,7 @@ def _summary(path: Path) -> RunSummary:
         if not os.path.lexists(folder.request) and not os.path.lexists(folder.run):
             raise CheckpointError(f"{path} has neither request.json nor run.json.")
         status = folder.read_status()
-        if os.path.lexists(folder.run):
-            info = folder.read_run()
+        info = folder.read_run() if os.path.lexists(folder.run) else _asked(folder)
         sound = [item for item in checkpoints(folder) if item.problem is None]
         state = folder.state()
     except (CheckpointError, OSError) as error:
@@ -175,6 +174,12 @@ def _summary(path: Path) -> RunSummary:
         reason=" ".join(reasons),
         path=path,
     )
+
+
+def _asked(folder: RunFolder) -> dict[str, Any]:
+    """What is known of a run that its trainer has not settled yet."""
+    request = folder.read_request()
+    return {"corpus": request["corpus"]} if isinstance(request.get("corpus"), dict) else {}
 
 
 def _checkpoints(folder: RunFolder) -> list[CheckpointInfo]:

@@ -20,7 +20,7 @@ from engine.device import Machine, bfloat16_is_native, probe, use
 from engine.errors import ResourceError, UsageError
 from engine.optim import Optimizer
 from engine.recipe import KNOBS, Recipe, check
-from models.config import SIZES, ModelConfig
+from models.config import DEFAULT_SIZE, SIZES, ModelConfig
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,6 @@ LADDER = (
     Rung(6e14, "10m", 256, 24),
     Rung(6e15, "30m", 256, 64),
 )
-STEPS_SIZE = "0.8m"
 
 
 def named_rung(size: str) -> Rung:
@@ -74,14 +73,14 @@ def settle(
         UsageError: values that do not fit together.
         ResourceError: the model would not fit into memory.
     """
-    rung = named_rung(STEPS_SIZE if size == "auto" else size)
+    rung = named_rung(DEFAULT_SIZE if size == "auto" else size)
     for name, value in values.items():
         check(name, value)
     arch = values.get("arch", "modern")
     machine = probe(values.get("dtype", "auto"), values.get("threads", 0))
     operations_per_second = 0.0
     if seconds is not None and arch != "ngram":
-        machine, operations_per_second = measure(machine, arch, vocab_size, values)
+        machine, operations_per_second = measure(machine, arch, vocab_size, values, min(2.0, 0.05 * seconds))
     if size == "auto" and seconds is not None:
         rung = [rung for rung in LADDER if rung.operations <= seconds * operations_per_second][-1]
     shape = SIZES[rung.size]
@@ -111,8 +110,14 @@ def settle(
     return recipe, replace(machine, threads=recipe.threads or machine.threads)
 
 
-def measure(machine: Machine, arch: str, vocab_size: int, values: Mapping[str, Any]) -> tuple[Machine, float]:
-    """Trains a small model in each setting that is left open; the fastest one, and its floating-point operations a second."""
+def measure(
+    machine: Machine, arch: str, vocab_size: int, values: Mapping[str, Any], seconds: float = 2.0
+) -> tuple[Machine, float]:
+    """Trains a small model for about `seconds` in all, in each setting that is left open.
+
+    Returns:
+        The fastest setting, and its floating-point operations a second.
+    """
     dtypes = [machine.dtype]
     if values.get("dtype", "auto") == "auto" and bfloat16_is_native(machine.device):
         dtypes = ["bfloat16", "float32"]
@@ -120,7 +125,7 @@ def measure(machine: Machine, arch: str, vocab_size: int, values: Mapping[str, A
     if not values.get("threads") and machine.device == "cpu" and machine.threads > 1:
         threads = [machine.threads, 1]
     tried = [replace(machine, dtype=d, threads=t) for t in threads for d in dtypes]
-    speeds = {setting: _training_speed(setting, arch, vocab_size, 2.0 / len(tried)) for setting in tried}
+    speeds = {setting: _training_speed(setting, arch, vocab_size, seconds / len(tried)) for setting in tried}
     best = max(speeds, key=lambda setting: speeds[setting])
     return best, speeds[best]
 

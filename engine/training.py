@@ -21,6 +21,7 @@ from engine import events
 from engine.batches import Batches, derived_seed
 from engine.budget import Budget, Cadence
 from engine.control import Request
+from engine.device import playing
 from engine.errors import ResourceError, RunError
 from engine.evaluate import validation_loss
 from engine.events import Event
@@ -201,7 +202,9 @@ class Training:
         if recipe.eval_every:
             eval_due = state.step % recipe.eval_every == 0
         else:
-            eval_due = self._evals.due(state.seconds, self._eval_guess())
+            # The last step is evaluated anyway; shortly before it that would be time thrown away.
+            close = state.horizon - state.step < 0.05 * state.horizon
+            eval_due = not close and self._evals.due(state.seconds, self._eval_guess())
         last = state.step >= state.horizon
         if eval_due and not last:
             yield from self._evaluate()
@@ -245,11 +248,9 @@ class Training:
         began = self.around.clock()
         self.around.beat("training")
         job = self.job
-        was_training = job.model.training
-        job.model.eval()
-        pieces = generate(job.model, job.tokenizer, prompt, chars, SamplerSettings(), self.recipe.seed)
-        text = "".join(piece.text for piece in pieces)
-        job.model.train(was_training)
+        with playing(job.model):
+            pieces = generate(job.model, job.tokenizer, prompt, chars, SamplerSettings(), self.recipe.seed)
+            text = "".join(piece.text for piece in pieces)
         self._samples.done(self.state.seconds, self.around.clock() - began)
         yield events.Sample(self.state.step, prompt, text)
 
@@ -271,7 +272,8 @@ class Training:
         budget, state = self.around.budget, self.state
         assert budget is not None
         plan = state.plans[-1]
-        horizon = budget.horizon(state.step, plan.horizon, self._evals.cost or self._eval_guess())
+        ending = (self._evals.cost or self._eval_guess()) + self._samples.cost
+        horizon = budget.horizon(state.step, plan.horizon, ending)
         if horizon != plan.horizon:
             state.plans.append(Plan(state.step, plan.start, horizon, timed=True))
             yield _told(state.plans[-1])

@@ -103,6 +103,9 @@ SIZES: dict[str, Size] = {
     "30m": Size(10, 8, 512, 256),
 }
 
+# For a run whose time says nothing about what fits.
+DEFAULT_SIZE = "0.8m"
+
 
 def sized(size: str, arch: str, vocab_size: int, dropout: float = 0.0) -> ModelConfig:
     """The configuration of a named size (for `ngram` only the block size of the name matters).

@@ -73,7 +73,7 @@ def test_the_same_seed_gives_the_same_text_and_another_seed_another() -> None:
 
 def test_the_text_of_seed_one_never_changes() -> None:
     digest = hashlib.sha256(write_smalltalk(1, 20_000).encode()).hexdigest()
-    assert digest == "8f5e7829e49eff33f055db296ac48d80f43255ae07937c24e6903d8c39c630e2"
+    assert digest == "ce9b4c908391f841511661c0d374ab60f60a6ea4b0f1044f6aac5d3e55184934"
 
 
 @pytest.mark.parametrize("size", [1, 1_000, 50_000])
@@ -162,7 +162,7 @@ def test_every_sum_is_right_and_repeats_its_operands_in_order(exchanges: list[Ex
             operands = [word for word in words_of(exchange.user).split() if word in VALUE]
             assert operands[:2] == [first, second]
             sums[first, sign, second] += 1
-    assert 0.12 < sum(sums.values()) / len(exchanges) < 0.16
+    assert 0.18 < sum(sums.values()) / len(exchanges) < 0.25
     assert sums["two", "plus", "three"] > 100
     assert sum(count for (_, sign, _), count in sums.items() if sign == "plus") > 0.6 * sum(sums.values())
     pairs = [(a, b) for a in WORDS[:11] for b in WORDS[:11]]
