@@ -683,12 +683,12 @@ def test_it_leaves_when_its_input_ends_or_nobody_listens_any_more(runs):
         child.say(p.Load("tales"), p.Generate(1, "once"))
     for child in (deaf, mute):
         child.until(p.Text)
-    deaf.process.stdin.close()
     mute.process.stdout.close()
-    for child in (deaf, mute):
-        assert child.process.stderr.read() == b""
-        assert child.process.wait(60) == 0
-    for stream in (deaf.process.stdout, deaf.process.stderr, mute.process.stdin, mute.process.stderr):
+    assert mute.process.stderr.read() == b""
+    assert mute.process.wait(60) == 0
+    _, remarks = deaf.process.communicate(timeout=60)  # closes its input, and reads on as an interface does
+    assert remarks == b"" and deaf.process.returncode == 0
+    for stream in (mute.process.stdin, mute.process.stderr):
         stream.close()
 
 
