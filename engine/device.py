@@ -98,22 +98,32 @@ def describe() -> dict[str, str]:
 SMALL_PARAMS = 5_000_000
 
 
-def use_for_playing(model: torch.nn.Module) -> None:
-    """Sets the threads up for writing one character at a time with `model`."""
-    params = sum(p.numel() for p in model.parameters())
-    torch.set_num_threads(1 if params < SMALL_PARAMS else min(MAX_THREADS, available_cores()))
+def use_for_playing(model: LanguageModel) -> None:
+    """Sets the threads up for writing one character at a time with `model`.
+
+    One for torch even where the model is large: the lean step (`models.lean`) multiplies in numpy, whose threads and torch's would
+    wait for each other.
+    """
+    small = sum(p.numel() for p in model.parameters()) < SMALL_PARAMS
+    alone = small or model.config.arch in ("modern", "classic")
+    torch.set_num_threads(1 if alone else min(MAX_THREADS, available_cores()))
 
 
 @contextmanager
-def playing(model: torch.nn.Module) -> Iterator[None]:
-    """Writes with `model` for a while in a process that trains: its threads, and training mode, are put back afterwards."""
-    threads, was_training = torch.get_num_threads(), model.training
+def playing(model: LanguageModel) -> Iterator[None]:
+    """Writes with `model` for a while in a process that trains; threads, dtype and mode are put back afterwards.
+
+    In float32, as its checkpoints are played: what a run writes at a step is what `tinygpt sample` writes there.
+    """
+    threads, was_training, dtype = torch.get_num_threads(), model.training, model.compute_dtype
     model.eval()
+    model.compute_dtype = None
     use_for_playing(model)
     try:
         yield
     finally:
         torch.set_num_threads(threads)
+        model.compute_dtype = dtype
         model.train(was_training)
 
 

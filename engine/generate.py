@@ -24,6 +24,8 @@ from engine.errors import UsageError
 from engine.sampler import LOOP_RANGE, Distribution, SamplerSettings, distribution, draw
 from engine.tokenizer import Tokenizer
 from models.interface import Cache, LanguageModel
+from models.layers import KVCache
+from models.lean import lean_step
 
 Logits = NDArray[np.float64]
 
@@ -77,13 +79,14 @@ class Decoder(Protocol):
 
 
 class CachedDecoder:
-    """The model's own forward pass with its cache: the window once, then one token a call.
+    """The model's forward pass with its cache: the window at once, then one token a call, by the lean way if there is one.
 
-    Puts the model into evaluation mode and leaves it there.
+    Puts the model into evaluation mode and leaves it there. Its weights are taken as they are now.
     """
 
     def __init__(self, model: LanguageModel) -> None:
         self._model = model.eval()
+        self._lean = lean_step(model)
         self._device = next((p.device for p in model.parameters()), torch.device("cpu"))
         self._cache: Cache | None = None
 
@@ -92,6 +95,8 @@ class CachedDecoder:
         return self._read(list(ids))
 
     def decode(self, id: int) -> Logits:
+        if self._lean is not None and isinstance(self._cache, KVCache):
+            return self._lean(id, self._cache).astype(np.float64)
         return self._read([id])
 
     @torch.inference_mode()

@@ -80,7 +80,7 @@ def load(folder: RunFolder, at: At = "best", dtype: torch.dtype | None = None) -
             # The trainer may have pruned it between the two looks; then there is a newer one.
             if os.path.lexists(checkpoint.path):
                 raise
-    model.eval()
+    model.eval().requires_grad_(False)  # it will not change: a lean copy of it may be kept
     if dtype is not None:
         model.to(dtype)
     return Loaded(
