@@ -128,16 +128,16 @@ def test_a_setting_is_put_into_force() -> None:
         assert torch.get_num_threads() == count
 
 
-def test_small_models_play_on_one_thread_and_large_ones_on_all(
+def test_models_with_a_lean_step_play_on_one_thread_and_other_large_ones_on_all(
     cores: Callable[[int, str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cores(2, "")
-    torch.set_num_threads(2)
-    use_for_playing(tiny())
-    assert torch.get_num_threads() == 1
-    monkeypatch.setattr(device, "SMALL_PARAMS", 10)
-    use_for_playing(tiny())
-    assert torch.get_num_threads() == 2
+    counting = build(ModelConfig("ngram", 5, 8, order=2))
+    for model, small, expected in ((tiny(), 10, 1), (counting, 10, 1), (counting, 0, 2)):
+        monkeypatch.setattr(device, "SMALL_PARAMS", small)
+        torch.set_num_threads(2)
+        use_for_playing(model)
+        assert torch.get_num_threads() == expected
 
 
 @pytest.mark.parametrize(("dtype", "native", "expected"), [
