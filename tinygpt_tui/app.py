@@ -1,0 +1,297 @@
+"""The playground as an application: its modes, its one timer, its themes and keys, and how it is left.
+
+Everything that lies outside of the interface (runs, the player, files) comes in as a `World`, so that tests put a scripted one in
+its place. What each mode shows is in `tinygpt_tui.screens`. An error in a part of the screen ends that part, never the playground.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from textual import work
+from textual.app import App
+from textual.command import CommandPalette
+from textual.screen import Screen
+from textual.theme import Theme
+from textual.timer import Timer
+
+from engine.errors import TinygptError
+from tinygpt_tui import clipboard
+from tinygpt_tui.actions import BY_ID, keymap, shown_keys
+from tinygpt_tui.bindings import bindings
+from tinygpt_tui.safe_text import safe_line, safe_text
+from tinygpt_tui.screens.mode_screen import ModeScreen
+from tinygpt_tui.world import World
+
+TICKS_A_SECOND = 30
+AGAIN_SECONDS = 2.0  # ctrl+c twice within this leaves
+
+THEMES = (
+    Theme(
+        "tinygpt-dark", primary="#7aa2f7", secondary="#9aa5ce", accent="#e0af68", success="#9ece6a", warning="#e0af68",
+        error="#f7768e", foreground="#c8d0e8", background="#16161e", surface="#1c1d29", panel="#232433", dark=True,
+    ),
+    Theme(
+        "tinygpt-light", primary="#2e5aac", secondary="#4c5470", accent="#9a5b00", success="#2f7a1f", warning="#9a5b00",
+        error="#b3263e", foreground="#22252e", background="#fafafa", surface="#f1f2f5", panel="#e5e7ee", dark=False,
+    ),
+)  # fmt: skip
+DEFAULT_THEME = "tinygpt-dark"
+
+
+def _mode(name: str) -> Callable[[], Screen[Any]]:
+    """A mode's screen, imported when it is first looked at: the first frame waits for one of them only."""
+
+    def make() -> Screen[Any]:
+        from importlib import import_module
+
+        screen: Screen[Any] = import_module(f"tinygpt_tui.screens.{name}").make_screen()
+        return screen
+
+    return make
+
+
+class Playground(App[int]):
+    """Corpus, Train, Play, Runs and Settings."""
+
+    TITLE = "tinygpt"
+    CSS_PATH = "app.tcss"
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
+        name: _mode(name) for name in ("corpus", "train", "play", "runs", "settings", "welcome")
+    }
+    BINDINGS: ClassVar[list[Any]] = bindings("app")
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    ENABLE_COMMAND_PALETTE = False  # ours, from the registry: see `action_palette`
+    ESCAPE_TO_MINIMIZE = False
+
+    def __init__(self, world: World, mode: str, *, keep_running: bool = True) -> None:
+        """`mode` is the one to begin in. With `keep_running` an error becomes a dialog; tests want it raised."""
+        super().__init__()
+        self.world = world
+        self.own_keys: dict[str, str] = {}
+        self._first_mode = mode
+        self._keep_running = keep_running
+        self._errors: list[float] = []
+        self._interrupted = -AGAIN_SECONDS
+        self._timer: Timer | None = None
+        for theme in THEMES:
+            self.register_theme(theme)
+
+    def on_mount(self) -> None:
+        self._use_settings()
+        self.world.settings.listen(self._setting_changed)
+        loop = asyncio.get_running_loop()
+        for number, code in ((signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)):
+            # Only the main thread of a process may; a test may run us in another.
+            with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
+                loop.add_signal_handler(number, self._leave, code)
+        self.switch_mode(self._first_mode)
+        self.world.begin()
+        self._timer = self.set_interval(1 / TICKS_A_SECOND, self._tick)
+
+    async def on_unmount(self) -> None:
+        await self.world.end()
+
+    def key_of(self, action: str) -> str:
+        """The first key of an action as it is shown."""
+        return shown_keys(BY_ID[action], self.own_keys).split(" ")[0]
+
+    def go(self, mode: str) -> None:
+        """Shows another mode."""
+        self.switch_mode(mode)
+
+    def tell(self, message: str, severity: str = "information", seconds: float = 6.0) -> None:
+        """A toast; any text is safe in it."""
+        level: Any = severity
+        self.notify(safe_text(message), severity=level, timeout=seconds, markup=False)
+
+    def try_to(self, action: Callable[[], object]) -> bool:
+        """Does it; what it refuses is told in a toast. Whether it was done."""
+        try:
+            action()
+        except TinygptError as error:
+            self.tell(str(error), "error")
+            return False
+        return True
+
+    @work(thread=True, exclusive=False, exit_on_error=False, group="copy")
+    def _copy_natively(self, text: str) -> None:
+        told = clipboard.outcome(text, clipboard.copy_natively(text))
+        self.call_from_thread(self.tell, told)
+
+    def copy(self, text: str) -> None:
+        """Copies exact text by every way there is and tells which worked."""
+        if not text:
+            self.tell("There is nothing to copy yet.", "warning")
+            return
+        if len(text.encode("utf-8", "replace")) <= clipboard.OSC_LIMIT:
+            self.copy_to_clipboard(text.encode("utf-8", "replace").decode("utf-8"))
+        self._copy_natively(text)
+
+    def use_theme(self, name: str) -> None:
+        """Takes a theme's colours and keeps the choice."""
+        self.try_to(lambda: self.world.settings.set("ui.theme", name))
+        if name in self.available_themes:
+            self.theme = name
+
+    def action_corpus(self) -> None:
+        self.go("corpus")
+
+    def action_train(self) -> None:
+        self.go("train")
+
+    def action_play(self) -> None:
+        self.go("play")
+
+    def action_runs(self) -> None:
+        self.go("runs")
+
+    def action_settings(self) -> None:
+        self.go("settings")
+
+    def action_help(self) -> None:
+        from tinygpt_tui.screens.help import HelpScreen
+
+        focused = self.focused
+        about = ""
+        while focused is not None and not about:
+            about = focused.HELP or ""
+            focused = focused.parent if not isinstance(focused.parent, Screen) else None  # type: ignore[assignment]
+        mode = getattr(self.screen, "mode", "app")
+        self.push_screen(HelpScreen(mode, about.strip(), self.own_keys))
+
+    def action_palette(self) -> None:
+        from tinygpt_tui.screens.commands import ActionCommands
+
+        if not isinstance(self.screen, CommandPalette):
+            self.push_screen(CommandPalette([ActionCommands], placeholder="Search for an action or a theme"))
+
+    def action_theme(self) -> None:
+        mine = ["tinygpt-dark", "tinygpt-light", "ansi-dark", "ansi-light"]
+        following = mine[(mine.index(self.theme) + 1) % len(mine)] if self.theme in mine else mine[0]
+        self.use_theme(following)
+        self.tell(f"theme {following}", seconds=2)
+
+    def action_screenshot(self, filename: str | None = None, path: str | None = None) -> None:
+        from tinygpt_tui.files import free_path, write_new
+
+        target = free_path("tinygpt-screen", ".svg")
+        svg = self.export_screenshot(title="tinygpt")
+        if self.try_to(lambda: write_new(target, svg)):
+            self.tell(f"Saved {target}")
+
+    def action_interrupt(self) -> None:
+        """Copies a selection; else stops what is being written; and the second time in a row leaves."""
+        now = time.monotonic()
+        again = now - self._interrupted < AGAIN_SECONDS
+        if (selected := self._selected()) and not again:
+            self.copy(selected)
+            self.screen.clear_selection()
+            return
+        if again:
+            self._leave(0)
+            return
+        self._interrupted = now
+        stopped = self.world.desk.stop()
+        self.tell(("Stopped. " if stopped else "") + "Press ctrl+c again to leave.", seconds=AGAIN_SECONDS)
+
+    async def action_quit(self) -> None:
+        self._leave(0)
+
+    async def run_action(self, action: Any, *arguments: Any, **named: Any) -> bool:
+        """As Textual's, but what an action refuses is a toast and what it breaks a dialog."""
+        try:
+            return await super().run_action(action, *arguments, **named)
+        except TinygptError as error:
+            self.tell(str(error), "error")
+        except Exception as error:
+            self._report(error)
+        return True
+
+    def _selected(self) -> str:
+        """The text that is selected on the screen or in the focused field."""
+        inside = getattr(self.focused, "selected_text", "")
+        return inside or self.screen.get_selected_text() or ""
+
+    def _tick(self) -> None:
+        try:
+            now = time.monotonic()
+            self.world.tick(now)
+            for screen in self.screen_stack:
+                if isinstance(screen, ModeScreen) and screen.is_mounted:
+                    screen.tick(now)
+        except Exception as error:
+            self._report(error)
+
+    def _use_settings(self) -> None:
+        book = self.world.settings
+        chosen = book.value("ui.theme")
+        if chosen != "auto" and chosen not in self.available_themes:
+            self.tell(f"There is no theme called {safe_line(chosen)}; it is set in {book.path}.", "warning")
+            chosen = "auto"
+        self.theme = DEFAULT_THEME if chosen == "auto" else chosen
+        keys = keymap(book.value("ui.keys"))
+        self.own_keys = dict(keys.keys)
+        self.set_keymap(keys.keys)
+        for problem in (book.problem, *book.warnings, *keys.problems):
+            if problem:
+                self.tell(problem, "warning", 12)
+
+    def _setting_changed(self, key: str) -> None:
+        if key.startswith("ui."):
+            self._use_settings()
+
+    def _leave(self, code: int) -> None:
+        self.exit(code, return_code=code)
+
+    def _report(self, error: Exception) -> None:
+        """Keeps a report of an error and shows a dialog, or passes it on where nobody wants to go on."""
+        if not self._keep_running:
+            super()._handle_exception(error)
+            return
+        from tinygpt_tui.screens.dialogs import Confirm
+
+        now = time.monotonic()
+        self._errors = [at for at in self._errors if now - at < 10] + [now]
+        if len(self._errors) > 5:  # it comes back faster than anybody could read about it
+            super()._handle_exception(error)
+            return
+        path = self._write_report(error)
+        where = f" A report is in {path}." if path else ""
+        message = (
+            f"A part of the screen failed: {type(error).__name__}: {error}.{where} "
+            "What trains goes on training, and what was written is kept."
+        )
+        if not any(isinstance(screen, Confirm) for screen in self.screen_stack):
+            buttons = (("reload", "Reload this screen"), ("stay", "Go on"), ("quit", "Leave"))
+            self.push_screen(Confirm("something broke", message, buttons), self._after_error)
+
+    def _after_error(self, chosen: str | None) -> None:
+        if chosen == "quit":
+            self._leave(1)
+        elif chosen == "reload":
+            self.call_later(self._reload)
+
+    async def _reload(self) -> None:
+        """Makes the mode in front anew."""
+        mode = self.current_mode
+        other = "settings" if mode != "settings" else "runs"
+        await self.switch_mode(other)
+        await self.remove_mode(mode)
+        self.add_mode(mode, self.MODES[mode])
+        await self.switch_mode(mode)
+
+    def _write_report(self, error: Exception) -> str:
+        from tinygpt_tui.files import write_report
+
+        return write_report(self.world.paths.state, "".join(traceback.format_exception(error)))
+
+    def _handle_exception(self, error: Exception) -> None:
+        # Textual ends the application here. The part whose messages were being handled is lost; the others need not be.
+        self._report(error)

@@ -1,0 +1,52 @@
+"""Files that the playground leaves for a person: named so that none is ever overwritten, and reports of what broke."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from pathlib import Path
+
+from engine.errors import ResourceError, TinygptError
+from engine.storage import make_private_dir
+
+MOST_REPORTS = 20
+
+
+def free_path(stem: str, suffix: str, folder: Path | None = None) -> Path:
+    """A path in `folder` (by default the one the playground was started from) that nothing has yet."""
+    folder = folder or Path.cwd()
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    path, n = folder / f"{stem}-{stamp}{suffix}", 1
+    while os.path.lexists(path):
+        n += 1
+        path = folder / f"{stem}-{stamp}-{n}{suffix}"
+    return path
+
+
+def write_new(path: Path, text: str) -> None:
+    """Writes `text` into a file that must not exist.
+
+    Raises:
+        ResourceError: it exists or cannot be written.
+    """
+    try:
+        with path.open("x", encoding="utf-8", errors="surrogatepass", newline="") as file:
+            file.write(text)
+    except OSError as error:
+        raise ResourceError(f"{path} cannot be written: {error.strerror or error}.") from None
+
+
+def write_report(state_dir: Path, text: str) -> str:
+    """Keeps a report of an error in the state folder; its path, or "" when that is impossible. The oldest make room."""
+    folder = state_dir / "reports"
+    path = free_path("crash", ".txt", folder)
+    try:
+        make_private_dir(folder)
+        write_new(path, text)
+    except (OSError, TinygptError):
+        return ""
+    for old in sorted(folder.glob("crash-*.txt"))[:-MOST_REPORTS]:
+        with contextlib.suppress(OSError):
+            old.unlink()
+    return str(path)

@@ -1,0 +1,132 @@
+"""Where `tinygpt-tui` begins and ends: its one argument, the first mode, and a last word about what still trains.
+
+Nothing heavy is imported before it is needed: from the command to the first frame is what a person waits for. Left out: the
+application (`tinygpt_tui.app`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tinygpt_tui.world import World
+
+HELP = """\
+the playground: choose a text, watch a small GPT learn it, write with it
+
+examples:
+  tinygpt-tui                   where you left off; at first, tales and a model that speaks
+  tinygpt-tui my-novel.txt      look at a text and train on it
+  tinygpt-tui my-novel          watch or play with the run of this name
+
+Every key is in the footer and under '?'. The same without a screen: tinygpt --help
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the playground on `sys.argv` and returns its exit code."""
+    try:
+        return _main(sys.argv[1:] if arguments is None else arguments)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _main(arguments: list[str]) -> int:
+    from tinygpt_tui import guard
+
+    if (problem := guard.problem()) is not None:
+        return _refuse(problem, 2)
+    parser = argparse.ArgumentParser(
+        prog="tinygpt-tui",
+        description=HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=True,
+    )
+    parser.add_argument(
+        "target",
+        nargs="?",
+        metavar="RUN|CORPUS",
+        help="the name of a run, a file, a folder, or a catalogue name",
+    )
+    parser.add_argument("--version", action="store_true", help="show the version and leave")
+    options = parser.parse_args(arguments)
+    if options.version:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"tinygpt-tui {version('tinygpt-tui')}\n")
+        return 0
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return _refuse(
+            "the playground needs a terminal; 'tinygpt train' and 'tinygpt sample' do the same without one", 2
+        )
+    if os.environ.get("TERM", "") in ("", "dumb"):
+        return _refuse(
+            "this terminal cannot draw (TERM is dumb or unset); 'tinygpt train' and 'tinygpt chat' need no drawing",
+            2,
+        )
+
+    from engine.errors import TinygptError
+    from tinygpt_tui.paths import user_paths
+    from tinygpt_tui.world import make_world
+
+    try:
+        world = make_world(user_paths())
+        mode = _first_mode(world, options.target)
+    except TinygptError as error:
+        return _refuse(str(error), error.exit_code)
+    # An empty NO_COLOR counts as unset, as its convention says; Textual looks only whether it is there.
+    if os.environ.get("NO_COLOR") == "":
+        del os.environ["NO_COLOR"]
+    from tinygpt_tui.app import Playground
+
+    app = Playground(world, mode)
+    app.run()
+    _last_word(world)
+    return app.return_code or 0
+
+
+def _first_mode(world: World, target: str | None) -> str:
+    """Decides what is shown first, and tells the world what was asked for. Raises TinygptError when the target is nothing."""
+    from engine import catalogue
+    from engine.errors import UsageError
+
+    runs = world.run_names()
+    if target is None:
+        if not runs:
+            return "welcome"
+        return "train" if world.newest_is_live() else "play"
+    if target in runs:
+        world.chosen_run = target
+        return "train" if world.is_live(target) else "play"
+    if catalogue.find(target) or Path(target).expanduser().exists():
+        world.chosen_corpus = target if catalogue.find(target) else str(Path(target).expanduser().absolute())
+        return "corpus"
+    raise UsageError(
+        f"there is no run, file or catalogue text called {target[:80]!r}: see 'tinygpt runs list' and 'tinygpt corpora list'"
+    )
+
+
+def _last_word(world: World) -> None:
+    """What still trains, and how to stop it, on the terminal that is a terminal again."""
+    from tinygpt_tui.safe_text import safe_line
+
+    for name in world.live_names():
+        sys.stderr.write(
+            f"{safe_line(name)} goes on training: watch it with 'tinygpt runs watch {safe_line(name)}', "
+            f"end it with 'tinygpt runs stop {safe_line(name)}'\n"
+        )
+
+
+def _refuse(sentence: str, code: int) -> int:
+    from tinygpt_tui.safe_text import safe_line
+
+    sys.stderr.write(f"error: {safe_line(sentence)}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The screens of the playground: one file and one stylesheet each."""

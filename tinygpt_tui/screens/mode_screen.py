@@ -1,0 +1,75 @@
+"""What the five modes have in common: the bar at the top, the footer, the tick, and a page for terminals that are too small."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from tinygpt_tui.widgets.top_bar import MODES, TopBar
+
+if TYPE_CHECKING:
+    from tinygpt_tui.app import Playground
+    from tinygpt_tui.world import World
+
+LEAST_WIDTH, LEAST_HEIGHT = 60, 16
+
+
+class ModeScreen(Screen[None]):
+    """One mode. A subclass composes its body and repaints, in `tick`, what has changed since the last one.
+
+    Attributes:
+        mode: its name, as in the registry of actions.
+    """
+
+    mode: ClassVar[str]
+    # Classes of the screen by its size, for the stylesheets.
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012
+        (0, "-tiny"),
+        (LEAST_WIDTH, "-narrow"),
+        (100, "-normal"),
+        (160, "-wide"),
+    ]
+    VERTICAL_BREAKPOINTS = [  # noqa: RUF012
+        (0, "-flat"),
+        (LEAST_HEIGHT, "-low"),
+        (32, "-tall"),
+    ]
+
+    @property
+    def playground(self) -> Playground:
+        return cast("Playground", self.app)
+
+    @property
+    def world(self) -> World:
+        """What lies outside of the interface."""
+        return self.playground.world
+
+    def compose(self) -> ComposeResult:
+        yield TopBar(self.mode, {mode: self.playground.key_of(f"app.{mode}") for mode in MODES})
+        with Container(id="body"):
+            yield from self.compose_body()
+        yield Static(
+            f"This terminal is too small: the playground needs {LEAST_WIDTH} columns and {LEAST_HEIGHT} lines. "
+            "Nothing has stopped; make the window larger, or leave with ctrl+q.",
+            id="too-small",
+            markup=False,
+        )
+        yield Footer(show_command_palette=False)
+
+    def compose_body(self) -> ComposeResult:
+        """The widgets between the bar and the footer."""
+        raise NotImplementedError
+
+    def tick(self, now: float) -> None:
+        """Shows what has changed. Called at most 30 times a second while the mode is in front.
+
+        Args:
+            now: seconds of a clock that never goes back.
+        """
+
+    def on_top_bar_chosen(self, event: TopBar.Chosen) -> None:
+        self.playground.go(event.mode)

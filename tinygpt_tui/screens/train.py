@@ -1,0 +1,24 @@
+"""Stand-in."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.widgets import Input, Static
+
+from tinygpt_tui.bindings import bindings
+from tinygpt_tui.screens.mode_screen import ModeScreen
+
+
+class TrainScreen(ModeScreen):
+    mode = "train"
+    BINDINGS: ClassVar[list[Any]] = bindings("train")
+
+    def compose_body(self) -> ComposeResult:
+        yield Static("train", markup=False)
+        yield Input()
+
+
+def make_screen() -> TrainScreen:
+    return TrainScreen()
