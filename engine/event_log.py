@@ -6,6 +6,7 @@ What it leaves out: what the events mean (`engine.events`), and who may append (
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -74,14 +75,23 @@ class EventTail:
     def __init__(self, folder: RunFolder) -> None:
         self._tail = LineTail(folder.events)
 
-    def poll(self) -> list[Event]:
-        """The events of all lines that are complete by now; lines that are no events are skipped."""
-        return [event for line in self._tail.poll() if (event := load_line(line)) is not None]
+    def poll(self, limit: int | None = None) -> list[Event]:
+        """The events of all lines that are complete by now; lines that are no events are skipped.
+
+        Args:
+            limit: read at most so many bytes; the rest waits for the next poll.
+        """
+        return [event for line in self._tail.poll(limit) if (event := load_line(line)) is not None]
 
     @property
     def restarts(self) -> int:
         """How often the file was replaced or cut short, after which it is told again from its beginning."""
         return self._tail.restarts
+
+    @property
+    def share(self) -> float:
+        """How much of the file had been read after the last poll, from 0 to 1."""
+        return self._tail.share
 
 
 class LineTail:
@@ -92,11 +102,21 @@ class LineTail:
         self._path = path
         self._identity: tuple[int, int] | None = None
         self._offset = 0
+        self._size = 0  # of the file, when it was last looked at
         self._rest = b""
         self._skipping = False  # inside a line that is too long
 
-    def poll(self) -> list[bytes]:
+    @property
+    def share(self) -> float:
+        """How much of the file had been read after the last poll, from 0 to 1."""
+        return self._offset / self._size if self._offset < self._size else 1.0
+
+    def poll(self, limit: int | None = None) -> list[bytes]:
         """Complete lines without their newline; half a line waits for its end.
+
+        Args:
+            limit: read at most so many bytes, so that whoever asks is not kept by a file of gigabytes; the rest waits
+                for the next poll.
 
         Raises:
             CheckpointError: the file is a symbolic link, not a regular file, or cannot be read.
@@ -110,10 +130,12 @@ class LineTail:
             if self._identity is not None and (identity != self._identity or found.st_size < self._offset):
                 self.restarts += 1
                 self._offset, self._rest, self._skipping = 0, b"", False
-            self._identity = identity
+            self._identity, self._size = identity, found.st_size
             lines: list[bytes] = []
-            while chunk := os.pread(fd, 1 << 20, self._offset):
+            left = sys.maxsize if limit is None else limit
+            while chunk := os.pread(fd, min(left, 1 << 20), self._offset):
                 self._offset += len(chunk)
+                left -= len(chunk)
                 lines += self._split(chunk)
             return lines
         except OSError as error:

@@ -12,6 +12,7 @@ import sys
 import time
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ VERSION = 1  # of request.json
 
 # Fewer training characters than this teach nothing and break the arithmetic of windows.
 MIN_TRAIN_CHARS = 16
+
+NICE = 10  # how much lower than ours the priority of a trainer in the background is
 
 
 def new_run(
@@ -132,7 +135,8 @@ def start_detached(
 ) -> int:
     """Starts a trainer that outlives this process and its terminal; returns its process id.
 
-    Its output goes to `trainer.log`. It holds the run's lock as soon as it has begun.
+    Its output goes to `trainer.log`. It holds the run's lock as soon as it has begun. It gives way to whoever else wants the
+    processor (see `_give_way`), so that a screen answers its keys while it trains; alone on the machine it is as fast as ever.
     """
     command = [sys.executable, "-m", "engine", "train", str(folder.path.absolute())]
     if total_steps is not None:
@@ -155,11 +159,24 @@ def start_detached(
     finally:
         os.close(log)
     pid = process.pid
+    _give_way(pid)
     with warnings.catch_warnings():
         # It is to outlive us: that nobody waits for it is no mistake.
         warnings.simplefilter("ignore", ResourceWarning)
         del process
     return pid
+
+
+def _give_way(pid: int) -> None:
+    """Lowers the priority of a process that has just begun, so that the threads it will start inherit that.
+
+    Where Linux shares the processor out by session, a nice value counts only against processes of the same session, and a
+    trainer is alone in its own: there the session's value has to be lowered, too. What the system refuses stays as it is.
+    """
+    with suppress(OSError, AttributeError):
+        nice = min(os.getpriority(os.PRIO_PROCESS, 0) + NICE, 19)
+        os.setpriority(os.PRIO_PROCESS, pid, nice)
+        Path(f"/proc/{pid}/autogroup").write_text(f"{nice}\n", encoding="ascii")
 
 
 def _check_values(size: str, values: Mapping[str, Any]) -> None:

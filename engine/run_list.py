@@ -1,12 +1,14 @@
 """All the runs in a folder: list them, find one by its name, delete one. Broken ones are listed too.
 
-What it leaves out: what is inside a run (`engine.runs`). It needs no torch, so a list appears at once.
+What it leaves out: what is inside a run (`engine.runs`), and the trash (`engine.trash`). It needs no torch, so a list appears at once.
 """
 
 from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,7 +64,7 @@ def list_runs(runs_dir: Path) -> list[RunSummary]:
     Raises:
         CheckpointError: the folder exists but cannot be read.
     """
-    found = [_summary(path) for path in _folders(runs_dir)]
+    found = [summary_of(path) for path in folders_in(runs_dir)]
     return sorted(found, key=lambda run: (_timestamp(run), run.run), reverse=True)
 
 
@@ -84,7 +86,7 @@ def resolve_run(runs_dir: Path, name_or_path: str | None) -> RunFolder:
         if (newest := newest_run(runs_dir)) is None:
             raise CheckpointError(f"There is no run with a checkpoint in {runs_dir}: train one first.")
         return newest
-    names = [path.name for path in _folders(runs_dir)]
+    names = [path.name for path in folders_in(runs_dir)]
     if name_or_path in names:
         path = runs_dir / name_or_path
         _refuse_link(path)
@@ -107,19 +109,38 @@ def delete_run(runs_dir: Path, name: str) -> None:
         BusyError: it is being trained.
         ResourceError: the folder cannot be changed.
     """
-    check_name(name)
-    folder = RunFolder(runs_dir / name)
-    if folder.path.is_symlink() or not folder.path.is_dir():
-        raise CheckpointError(_unknown(name, [path.name for path in _folders(runs_dir)], runs_dir))
-    if folder.lock.is_symlink() or (folder.lock.exists() and not folder.lock.is_file()):
-        storage.discard(folder.path)  # no trainer accepts such a lock, so none can be at work
-    else:
-        with folder.acquire():
-            storage.discard(folder.path)
+    folder = own_run(runs_dir, name)
+    with nobody_training(folder):
+        storage.discard(folder.path)
     storage.sweep(runs_dir, temporaries=False)
 
 
-def _folders(runs_dir: Path) -> list[Path]:
+def own_run(runs_dir: Path, name: str) -> RunFolder:
+    """The run of this name, which is no link to elsewhere.
+
+    Raises:
+        UsageError: that is no name of a run.
+        CheckpointError: there is no such run.
+    """
+    check_name(name)
+    folder = RunFolder(runs_dir / name)
+    if folder.path.is_symlink() or not folder.path.is_dir():
+        raise CheckpointError(_unknown(name, [path.name for path in folders_in(runs_dir)], runs_dir))
+    return folder
+
+
+@contextmanager
+def nobody_training(folder: RunFolder) -> Iterator[None]:
+    """Keeps trainers out of a run meanwhile. Raises BusyError if one is at work."""
+    if folder.lock.is_symlink() or (folder.lock.exists() and not folder.lock.is_file()):
+        yield  # no trainer accepts such a lock, so none can be at work
+    else:
+        with folder.acquire():
+            yield
+
+
+def folders_in(runs_dir: Path) -> list[Path]:
+    """What lies in a folder of folders, in no order; nothing if there is none. Raises CheckpointError if it cannot be read."""
     try:
         return [path for path in runs_dir.iterdir() if not path.name.startswith(".") and path.is_dir()]
     except FileNotFoundError:
@@ -140,7 +161,8 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _summary(path: Path) -> RunSummary:
+def summary_of(path: Path) -> RunSummary:
+    """What a list says of the run in the folder at `path`; it never raises."""
     folder = RunFolder(path)
     reasons: list[str] = []
     info: dict[str, Any] = {}

@@ -16,7 +16,7 @@ import pytest
 
 import engine
 from engine import corpus as corpora
-from engine import events
+from engine import events, launch
 from engine.budget import Budget
 from engine.control import request
 from engine.corpus import Corpus, read_corpus
@@ -261,6 +261,41 @@ def test_a_detached_trainer_outlives_who_started_it_and_is_the_only_one(world: A
             os.kill(pid, signal.SIGKILL)
 
 
+def test_a_detached_trainer_gives_way_with_every_thread_to_whoever_started_it(world: Any) -> None:
+    folder = world.run("run", steps=10**6, sample_chars=0)
+    pid = start_detached(folder)
+    try:
+        world.until(lambda: world.steps(folder))
+        ours = os.getpriority(os.PRIO_PROCESS, 0)
+        theirs = min(19, ours + 10)
+        assert os.getpriority(os.PRIO_PROCESS, pid) == theirs
+        if sys.platform == "linux":
+            threads = [int(thread.name) for thread in Path(f"/proc/{pid}/task").iterdir()]
+            assert {os.getpriority(os.PRIO_PROCESS, thread) for thread in threads} == {theirs}
+            group, own_group = (Path(f"/proc/{who}/autogroup") for who in (pid, "self"))
+            if group.exists() and group.read_text():
+                assert group.read_text().split()[0] != own_group.read_text().split()[0]
+                assert group.read_text().split()[-1] == str(theirs)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def test_a_system_that_refuses_another_priority_does_not_keep_a_trainer_from_starting(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = []
+
+    def refuse(*asked: int) -> None:
+        refused.append(asked)
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "setpriority", refuse)
+    child = start_detached(world.run("run", steps=1), total_steps=0)  # which is refused, so it ends by itself
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
+    assert len(refused) == 1
+
+
 def test_a_detached_trainer_is_told_everything(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[tuple[list[str], dict[str, Any]]] = []
 
@@ -270,7 +305,9 @@ def test_a_detached_trainer_is_told_everything(world: Any, monkeypatch: pytest.M
         def __init__(self, command: list[str], **options: Any) -> None:
             started.append((command, options))
 
+    gave_way: list[int] = []
     monkeypatch.setattr(subprocess, "Popen", Popen)
+    monkeypatch.setattr(launch, "_give_way", gave_way.append)
     folder = world.run("run")
     monkeypatch.chdir(world.data)
     assert (
@@ -281,6 +318,7 @@ def test_a_detached_trainer_is_told_everything(world: Any, monkeypatch: pytest.M
     assert command[4:] == [str(folder.path), "--steps", "9", "--force", "--cache", str(world.data / "cache")]
     assert options["start_new_session"] is True
     assert options["stdin"] == subprocess.DEVNULL
+    assert gave_way == [7]
 
 
 def test_the_plans_of_a_recipe_travel_through_json(world: Any) -> None:

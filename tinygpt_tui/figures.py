@@ -1,0 +1,81 @@
+"""Numbers as a person reads them: short, with their unit, and the same on every screen. "–" where nothing is known."""
+
+from __future__ import annotations
+
+import math
+
+UNKNOWN = "–"
+STATES = {
+    "preparing": "◌",
+    "training": "●",
+    "paused": "‖",
+    "stopped": "■",
+    "done": "✓",
+    "failed": "✗",
+    "died": "✗",
+    "damaged": "?",
+    "gone": "?",
+}
+"""One character for each state of a run, so that colour is not the only cue."""
+
+
+def loss(value: float | None) -> str:
+    """Three decimals: less than a validation loss differs by chance."""
+    return f"{value:.3f}" if value is not None and math.isfinite(value) else UNKNOWN
+
+
+def count(value: float | None) -> str:
+    """A number of things, such as "1.8 M" or "24.3 k"; below a thousand as it is."""
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= 0.9995 * limit:
+            return (
+                f"{value / limit:.3g} {unit}"
+                if abs(value) < 999.5 * limit
+                else f"{value / limit:,.0f} {unit}"
+            )
+    return f"{value:.3g}" if isinstance(value, float) and abs(value) < 100 else f"{value:,.0f}"
+
+
+def size(value: float | None) -> str:
+    """Bytes in decimal units, as disks are sold."""
+    return (
+        f"{count(value)}B"
+        if value is not None and value >= 999.5
+        else UNKNOWN
+        if value is None
+        else f"{value:.0f} B"
+    )
+
+
+def duration(seconds: float | None) -> str:
+    """Such as "42 s", "1 m 12 s", "2 h 05 m" or "3 d 4 h"."""
+    if seconds is None or not math.isfinite(seconds):
+        return UNKNOWN
+    whole = max(0, round(seconds))
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes:02} m"
+    return f"{minutes} m {rest:02} s" if minutes else f"{rest} s"
+
+
+def age(seconds: float | None) -> str:
+    """How long ago, roughly."""
+    if seconds is None:
+        return UNKNOWN
+    for length, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit} ago"
+    return "just now"
+
+
+def steps(step: int | None, horizon: int | None = None) -> str:
+    """Such as "1,240 / 2,000"."""
+    if step is None:
+        return UNKNOWN
+    return f"{step:,} / {horizon:,}" if horizon and horizon != step else f"{step:,}"
