@@ -1,7 +1,9 @@
-# make run    a minute of training, then a story (needs nothing but python3 and a network for the install)
-# make test   the tests
-# make check  format, lint, types, import contracts, tests with coverage: what CI runs
-# make bench  the measured claims
+# make run       the playground; without a terminal a minute of training, then a story
+#                (needs nothing but python3 and a network for the install)
+# make test      the tests
+# make check     format, lint, types, import contracts, tests with coverage: what CI runs
+# make bench     the measured claims of training and sampling
+# make bench-ui  those of the playground
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,9 +13,12 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Tests are many small processes: more threads in each would only wait for each other.
 TEST := OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal
 
-.PHONY: run test check format bench clean
+.PHONY: run demonstration test check format bench bench-ui clean
 
 run: $(VENV)/.runs
+	@if [ -t 0 ] && [ -t 1 ]; then $(BIN)/tinygpt-tui; else $(MAKE) --no-print-directory demonstration; fi
+
+demonstration: $(VENV)/.runs
 	$(BIN)/tinygpt train tales --time 60s
 	@echo
 	$(BIN)/tinygpt sample -n 600 --temperature 0.5 --seed 1
@@ -35,6 +40,9 @@ format: $(VENV)/.tests
 
 bench: $(VENV)/.runs
 	$(BIN)/python -m benchmarks.speed
+
+bench-ui: $(VENV)/.runs
+	$(BIN)/python -m benchmarks.ui
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

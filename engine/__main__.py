@@ -1,4 +1,4 @@
-"""The two child processes: `python -m engine train RUN_DIR` and `python -m engine play`."""
+"""The child processes: `python -m engine train RUN_DIR`, `python -m engine play` and `python -m engine facts SOURCE`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ def main(argv: list[str] | None = None) -> int:
         from engine.player_process import main as play
 
         return play(arguments[1:])
+    if arguments[:1] == ["facts"]:
+        from engine.facts import main as facts
+
+        return facts(arguments[1:])
     parser = argparse.ArgumentParser(prog="python -m engine", description=__doc__)
-    parser.add_argument("do", choices=["train", "play"])
+    parser.add_argument("do", choices=["train", "play", "facts"])
     parser.add_argument("run", type=Path, help="the run's folder")
     parser.add_argument("--steps", type=int, default=None, help="for a resume, the new total of steps")
     parser.add_argument("--force", action="store_true", help="go on although memory looks too small")

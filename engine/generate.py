@@ -23,24 +23,12 @@ from engine.dice import checked_seed, die
 from engine.errors import UsageError
 from engine.sampler import LOOP_RANGE, Distribution, SamplerSettings, distribution, draw
 from engine.tokenizer import Tokenizer
+from engine.window import window_start as window_start
 from models.interface import Cache, LanguageModel
 from models.layers import KVCache
 from models.lean import lean_step
 
 Logits = NDArray[np.float64]
-
-
-def window_start(n: int, block_size: int) -> int:
-    """Where the window for predicting token `n` begins: the model sees ids[window_start(n):n].
-
-    The window grows until it is full; then its last half (block_size // 2 tokens) is kept and grows again.
-    So from block_size on its length is in (block_size // 2, block_size], and a prefill happens once per
-    half window.
-    """
-    if n <= block_size:
-        return 0
-    hop = block_size - block_size // 2
-    return hop * -((block_size - n) // hop)
 
 
 def start_token(tokenizer: Tokenizer) -> int:

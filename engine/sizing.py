@@ -2,14 +2,14 @@
 
 The machine is measured, not guessed: a small model trains for about two seconds in each sensible setting of dtype and threads,
 and the fastest wins. What that speed buys in the given time decides the size, by a table of what ended lowest in
-measurements of our own (see `docs/recipe.md`). Everything a person sets explicitly stays as set.
+measurements of our own (`engine.size_ladder`). Everything a person sets explicitly stays as set.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,45 +17,13 @@ from torch.nn import functional as F
 
 import models
 from engine.device import Machine, bfloat16_is_native, probe, use
-from engine.errors import ResourceError, UsageError
+from engine.errors import ResourceError
 from engine.optim import Optimizer
-from engine.recipe import KNOBS, Recipe, check
-from models.config import DEFAULT_SIZE, SIZES, ModelConfig
-
-
-@dataclass(frozen=True)
-class Rung:
-    """From so many floating-point operations of training on, this size on windows of this many tokens, so many at a time."""
-
-    operations: float
-    size: str
-    block_size: int
-    batch_size: int
-
-
-# Small batches: a step on a thousand characters teaches nearly as much as one on four thousand, and there are four times as many.
-LADDER = (
-    Rung(0.0, "0.1m", 64, 8),
-    Rung(3e11, "0.3m", 64, 8),
-    Rung(1.5e12, "0.8m", 64, 12),
-    Rung(4e12, "0.8m", 128, 8),
-    Rung(3e13, "1.8m", 128, 12),
-    Rung(1e14, "4m", 256, 12),
-    Rung(6e14, "10m", 256, 24),
-    Rung(6e15, "30m", 256, 64),
-)
-
-
-def named_rung(size: str) -> Rung:
-    """A size that was asked for by its name: its own window, and the batch of its place on the ladder."""
-    if size not in SIZES:
-        raise UsageError(f"There is no size {size!r}; choose auto or one of {', '.join(SIZES)}.")
-    batch = next(rung.batch_size for rung in LADDER if rung.size == size)
-    return Rung(0.0, size, SIZES[size].block_size, batch)
-
-
-# What a training step costs: two operations a weight forward, twice that backward.
-OPERATIONS_PER_WEIGHT = 6
+from engine.recipe import Recipe, check
+from engine.size_ladder import LADDER as LADDER
+from engine.size_ladder import OPERATIONS_PER_WEIGHT, fit, named_rung, rung_for, training_bytes
+from engine.size_ladder import Rung as Rung
+from models.config import DEFAULT_SIZE, ModelConfig
 
 
 def settle(
@@ -82,31 +50,9 @@ def settle(
     if seconds is not None and arch != "ngram":
         machine, operations_per_second = measure(machine, arch, vocab_size, values, min(2.0, 0.05 * seconds))
     if size == "auto" and seconds is not None:
-        rung = [rung for rung in LADDER if rung.operations <= seconds * operations_per_second][-1]
-    shape = SIZES[rung.size]
-    fields: dict[str, Any] = {
-        "n_layer": shape.n_layer,
-        "n_head": shape.n_head,
-        "n_embd": shape.n_embd,
-        "block_size": min(rung.block_size, max(2, corpus_tokens - 1)),
-        "batch_size": rung.batch_size,
-        "optimizer": "adamw" if arch == "classic" else "muon",
-    }
-    if arch == "classic":
-        # The classic recipe keeps to AdamW with its customary rate and warm-up.
-        fields |= {"lr": 1e-3, "beta2": 0.99, "warmup_steps": 100, "decay": "cosine"}
-    fields |= values
-    recipe = Recipe(**fields)
-    if arch == "ngram":
-        recipe = replace(recipe, steps=1)
-    elif seconds is not None and "steps" not in values:
-        weights = count_weights(recipe.model_config(vocab_size))
-        per_step = OPERATIONS_PER_WEIGHT * weights * recipe.tokens_per_step
-        fitting = int(seconds * operations_per_second / per_step)
-        recipe = replace(recipe, steps=min(max(1, fitting), KNOBS["steps"].metadata["high"]))
-    if "dropout" not in values:
-        epochs = recipe.steps * recipe.tokens_per_step / max(1, corpus_tokens)
-        recipe = replace(recipe, dropout=0.2 if epochs > 20 else 0.1 if epochs > 8 else 0.0)
+        rung = rung_for(seconds * operations_per_second)
+    operations = None if seconds is None else seconds * operations_per_second
+    recipe = fit(values, rung, corpus_tokens, vocab_size, operations)
     return recipe, replace(machine, threads=recipe.threads or machine.threads)
 
 
@@ -165,17 +111,7 @@ def memory_estimate(recipe: Recipe, vocab_size: int) -> int:
     """Bytes that training takes at its peak, roughly: weights, gradient, optimizer, and the activations of one micro-batch."""
     if recipe.arch == "ngram":
         return 0
-    weights = count_weights(recipe.model_config(vocab_size))
-    windows = min(recipe.micro_batch or recipe.batch_size, recipe.batch_size)
-    tokens = windows * recipe.block_size
-    width = {"bfloat16": 2, "float64": 8}.get(recipe.dtype, 4)
-    # Per layer and token: about 32 vectors of the stream's width kept for the backward pass; then the logits, thrice.
-    activations = tokens * (32 * recipe.n_embd * recipe.n_layer * width + 3 * 4 * vocab_size)
-    if (
-        recipe.dropout
-    ):  # no fused kernel drops attention weights on a processor, so they are all kept, about four times
-        activations += tokens * 4 * recipe.n_head * recipe.block_size * recipe.n_layer * max(4, width)
-    return 4 * max(4, width) * weights + activations
+    return training_bytes(recipe, vocab_size, count_weights(recipe.model_config(vocab_size)))
 
 
 def check_memory(recipe: Recipe, vocab_size: int, available: int | None) -> None:

@@ -8,14 +8,14 @@ told. Left out: special tokens (a text file has none) and files (a tokenizer is 
 from __future__ import annotations
 
 import codecs
-import unicodedata
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from engine.errors import CheckpointError, CorpusError, UsageError
+from engine.relatives import relative as relative
 
 KINDS = ("chars", "bytes", "bpe")
 MAX_SYMBOLS = 65_000  # keeps every character id in 16 bits, and the softmax of a small model affordable
@@ -217,24 +217,6 @@ class ByteTokenizer:
         return {"version": JSON_VERSION, "kind": self.kind}
 
 
-def relative(char: str, known: Container[str]) -> str:
-    """The closest text to `char` written only with `known` characters, "" when it has no relative among them.
-
-    Tried in this order: the compatibility form (ﬁ: fi), the other case, the family of quotes, dashes and the
-    like, plainest first, the accent removed; then relatives of those (É becomes e where only e is known). One
-    character may become several: … becomes three dots.
-    """
-    forms = list(_forms(char))
-    for form in forms:
-        if all(c in known for c in form):
-            return form
-    for form in forms:
-        parts = [next((f for f in (c, *_forms(c)) if all(k in known for k in f)), "") for c in form]
-        if all(parts):
-            return "".join(parts)
-    return ""
-
-
 def code_points(text: str) -> np.ndarray:
     """The code points of `text` (n,) uint32, lone surrogates included."""
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
@@ -299,25 +281,6 @@ class _Whole:
 
     def flush(self) -> str:
         return ""
-
-
-# Characters that stand for each other, the plainest first.
-_FAMILIES = ("'’‘‚‛‹›′ʼ´`", '"“”„‟«»″', "-‐‑‒–—―−", "*•·∙◦", "/⁄∕÷", " \t", "\n\u2028\u2029\x85")
-_FAMILY = {char: family for family in _FAMILIES for char in family}
-# What Unicode does not decompose, or not usefully.
-_PLAIN = dict(zip('×ØøŁłĐđÐðıĦħ"', "xOoLlDdDdiHh'", strict=True))
-_PLAIN |= {"…": "...", "Æ": "AE", "æ": "ae", "Œ": "OE", "œ": "oe", "Þ": "Th", "þ": "th", "ß": "ss", "ẞ": "SS"}
-
-
-def _forms(char: str) -> Iterator[str]:
-    """Other writings of `char`, closest first, never empty."""
-    candidates = [unicodedata.normalize("NFKC", char)]
-    candidates.extend(c for c in (char.lower(), char.upper()) if len(c) == 1)
-    candidates.extend(_FAMILY.get(char, ""))
-    candidates.append(_PLAIN.get(char, ""))
-    decomposed = unicodedata.normalize("NFKD", char)
-    candidates.append("".join(c for c in decomposed if not unicodedata.category(c).startswith("M")))
-    return (c for c in candidates if c and c != char)
 
 
 def _text_of(points: np.ndarray) -> str:

@@ -96,6 +96,7 @@ ACTIONS: tuple[Action, ...] = (
         "train",
         ("pause", "space", "pause", "pause the training, or go on", "f"),
         ("stop", "s", "stop and save", "finish the step, save, and end the run", "f"),
+        ("play", "p", "play with it", "write with this run's newest weights while it trains", "f"),
         ("slower", "[", "lr ÷2", "halve the learning rate from the next step on", "f"),
         ("faster", "]", "lr ×2", "double the learning rate from the next step on", "f"),
         ("sample", "g", "sample", "let the model write something now", "f"),
@@ -113,8 +114,12 @@ ACTIONS: tuple[Action, ...] = (
         ("overlay", "o", "compare", "draw another run's curve behind this one"),
         ("next-run", "n,j", "next run", "look at the next run of the list"),
         ("previous-run", "N,k", "previous run", "look at the previous run of the list"),
-        ("play", "p", "play with it", "write with this run's newest weights while it trains", "f"),
-        ("curve-svg", "x", "save picture", "save the curve as text in the folder you started from"),
+        (
+            "save-curve",
+            "x",
+            "save curve",
+            "save the curve as it is shown, as a text file in the folder you started from",
+        ),
     ),
     *_scope(
         "play",

@@ -36,10 +36,12 @@ THEMES = (
     Theme(
         "tinygpt-dark", primary="#7aa2f7", secondary="#9aa5ce", accent="#e0af68", success="#9ece6a", warning="#e0af68",
         error="#f7768e", foreground="#c8d0e8", background="#16161e", surface="#1c1d29", panel="#232433", dark=True,
+        variables={"border-blurred": "#3b4261", "text-muted": "#8089a8"},
     ),
     Theme(
         "tinygpt-light", primary="#2e5aac", secondary="#4c5470", accent="#9a5b00", success="#2f7a1f", warning="#9a5b00",
         error="#b3263e", foreground="#22252e", background="#fafafa", surface="#f1f2f5", panel="#e5e7ee", dark=False,
+        variables={"border-blurred": "#b9bdcb", "text-muted": "#5c6378"},
     ),
 )  # fmt: skip
 DEFAULT_THEME = "tinygpt-dark"
@@ -97,6 +99,12 @@ class Playground(App[int]):
 
     async def on_unmount(self) -> None:
         await self.world.end()
+
+    def exit(self, result: int | None = None, return_code: int = 0, message: Any = None) -> None:
+        """Leaves, and lets no tick meet a screen that is half taken down."""
+        if self._timer is not None:
+            self._timer.stop()
+        super().exit(result, return_code, message)
 
     def key_of(self, action: str) -> str:
         """The first key of an action as it is shown."""
@@ -225,7 +233,7 @@ class Playground(App[int]):
             self.world.tick(now)
             for screen in self.screen_stack:
                 if isinstance(screen, ModeScreen) and screen.is_mounted:
-                    screen.tick(now)
+                    screen.beat(now)
         except Exception as error:
             self._report(error)
 

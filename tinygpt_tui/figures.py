@@ -40,13 +40,9 @@ def count(value: float | None) -> str:
 
 def size(value: float | None) -> str:
     """Bytes in decimal units, as disks are sold."""
-    return (
-        f"{count(value)}B"
-        if value is not None and value >= 999.5
-        else UNKNOWN
-        if value is None
-        else f"{value:.0f} B"
-    )
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    return f"{count(value)}B" if value >= 999.5 else f"{value:.0f} B"
 
 
 def duration(seconds: float | None) -> str:
@@ -66,7 +62,7 @@ def duration(seconds: float | None) -> str:
 
 def age(seconds: float | None) -> str:
     """How long ago, roughly."""
-    if seconds is None:
+    if seconds is None or not math.isfinite(seconds):
         return UNKNOWN
     for length, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= length:
@@ -79,3 +75,27 @@ def steps(step: int | None, horizon: int | None = None) -> str:
     if step is None:
         return UNKNOWN
     return f"{step:,} / {horizon:,}" if horizon and horizon != step else f"{step:,}"
+
+
+def percent(share: float | None) -> str:
+    """A share from 0 to 1 in whole percent; 100 % only when nothing is missing."""
+    if share is None or not math.isfinite(share):
+        return UNKNOWN
+    return f"{100 if share >= 1 else min(99, math.floor(100 * max(0.0, share)))} %"
+
+
+def scientific(value: float | None) -> str:
+    """Two or three digits, such as "0.012", "8.1e-4" or "1.6e5"."""
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    if value == 0 or 1e-3 <= abs(value) < 1e4:
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa}e{exponent[0].replace('+', '')}{exponent[1:].lstrip('0')}"
+
+
+def bar(share: float, width: int) -> tuple[str, str]:
+    """The full and the empty part of a bar of `width` cells, to the nearest half below; full only when nothing is missing."""
+    halves = math.floor(2 * width * min(1.0, max(0.0, share)))
+    full = "━" * (halves // 2) + "╸" * (halves % 2)
+    return full, "─" * (width - len(full))

@@ -98,7 +98,7 @@ def _first_mode(world: World, target: str | None) -> str:
     if target is None:
         if not runs:
             return "welcome"
-        return "train" if world.newest_is_live() else "play"
+        return "train" if world.live_names() else "play"
     if target in runs:
         world.chosen_run = target
         return "train" if world.is_live(target) else "play"

@@ -1,44 +1,157 @@
-"""Everything outside of the interface that its screens read and ask, in one place, so that tests can put scripted parts in."""
+"""Everything outside of the interface that its screens read and ask, in one place, so that tests can put scripted parts in.
+
+Nothing here draws, and nothing waits: what takes long is done by threads and processes of the parts. Left out: what each part does.
+"""
 
 from __future__ import annotations
 
+import time
+from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from engine.runs import RunFolder
 from tinygpt_tui.paths import Paths
 from tinygpt_tui.settings_book import SettingsBook
+from tinygpt_tui.sources.run_shelf import RunShelf
+from tinygpt_tui.sources.run_starter import RunStarter
+from tinygpt_tui.sources.run_watch import RunWatch
 
+if TYPE_CHECKING:
+    from tinygpt_tui.play.desk import Desk
+    from tinygpt_tui.sources.corpus_facts import CorpusFacts
+    from tinygpt_tui.sources.corpus_list import CorpusList
+    from tinygpt_tui.sources.downloading import Downloading
+    from tinygpt_tui.sources.run_picture import RunPicture
 
-class _Desk:
-    def stop(self) -> bool:
-        return False
+MOST_WATCHED = 8  # runs whose curves are kept in memory
 
 
 @dataclass
 class World:
+    """One for the whole interface; every method belongs to the event loop's thread.
+
+    Attributes:
+        chosen_run: the run that Train shows, if somebody chose one.
+        compared: runs whose curves are drawn behind it.
+        chosen_corpus: a path or catalogue name that Corpus is to show first.
+        shelf: every run. starter: begins new ones. desk: what Play writes with.
+        corpora: the texts one can choose. facts: about the one that is looked at. downloading: of texts that are fetched.
+        clock: seconds since 1970.
+    """
+
     paths: Paths
     settings: SettingsBook
+    shelf: RunShelf
+    starter: RunStarter
+    corpora: CorpusList
+    facts: CorpusFacts
+    downloading: Downloading
+    desk: Desk
     chosen_run: str | None = None
+    compared: tuple[str, ...] = ()
     chosen_corpus: str | None = None
-    desk: _Desk = field(default_factory=_Desk)
+    clock: Callable[[], float] = time.time
+    _watches: OrderedDict[str, tuple[RunWatch, float]] = field(default_factory=OrderedDict)
+    _now: float = 0.0
 
-    def begin(self) -> None: ...
+    def begin(self) -> None:
+        """Starts what runs beside the interface. Called within the event loop, after the first frame."""
+        self.desk.begin()
+        if (name := self.current_run) is not None:
+            self.desk.use(name, follow=self.is_live(name))
 
-    def tick(self, now: float) -> None: ...
+    def tick(self, now: float) -> None:
+        """Lets every part go on.
 
-    async def end(self) -> None: ...
+        Args:
+            now: seconds by a monotonic clock.
+        """
+        self._now = now
+        if self.starter.tick() and self.starter.snapshot.state == "started":
+            self.chosen_run = self.starter.snapshot.run
+        self.shelf.tick(now)
+        self.facts.tick(now, may_measure=not self.live_names() and not self.starter.busy)
+        if self.downloading.tick() and self.downloading.snapshot.state == "done":
+            self.facts.forget(self.downloading.snapshot.name)
+            self.corpora.refresh()
+        self.desk.tick(now)
+
+    async def end(self) -> None:
+        """Ends what would not outlive the interface; trainers do."""
+        self.starter.close()
+        self.shelf.close()
+        self.downloading.close()
+        self.facts.close()
+        await self.desk.end()
+
+    @property
+    def current_run(self) -> str | None:
+        """The run that was chosen; else the newest that trains; else the newest."""
+        names = self.run_names()
+        if self.chosen_run is not None and (
+            self.chosen_run in names or self.starter.snapshot.run == self.chosen_run
+        ):
+            return self.chosen_run
+        return self.shelf.newest_live() or (names[0] if names else None)
+
+    def picture(self, name: str) -> RunPicture:
+        """All that is known of a run by now. Cheap: its files are looked at once a tick, and only a little."""
+        if name in self._watches:
+            watch, looked = self._watches[name]
+            self._watches.move_to_end(name)
+        else:
+            watch, looked = RunWatch(RunFolder(self.paths.runs_dir / name), self.paths.cache), -1.0
+            while len(self._watches) >= MOST_WATCHED:
+                self._watches.popitem(last=False)
+        if looked != self._now:
+            watch.poll(self._now)
+            self._watches[name] = (watch, self._now)
+        return watch.picture
+
+    def ask(self, name: str, do: str, value: float | None = None, prompt: str | None = None) -> None:
+        """Asks a run's trainer for something; it is pending in its picture until the trainer obeys.
+
+        Raises:
+            UsageError: there is no trainer to ask, or what is asked is no such thing.
+            BusyError, ResourceError: it cannot be written down.
+        """
+        self.picture(name)
+        self._watches[name][0].request(do, value, prompt)
 
     def run_names(self) -> list[str]:
-        return []
-
-    def newest_is_live(self) -> bool:
-        return False
+        """Every run that can be opened, newest first."""
+        return [row.name for row in self.shelf.rows]
 
     def is_live(self, name: str) -> bool:
-        return False
+        """Whether it is being trained."""
+        row = self.shelf.row(name)
+        return row is not None and row.live
 
-    def live_names(self) -> list[str]:
-        return []
+    def live_names(self) -> tuple[str, ...]:
+        return self.shelf.live_names()
 
 
 def make_world(paths: Paths) -> World:
-    return World(paths, SettingsBook(paths.config_file))
+    """The real one. Runs are looked at once, so that it is known what to show first."""
+    from tinygpt_tui.play.desk import Desk
+    from tinygpt_tui.play.history import History
+    from tinygpt_tui.sources.corpus_facts import CorpusFacts
+    from tinygpt_tui.sources.corpus_list import CorpusList
+    from tinygpt_tui.sources.downloading import Downloading
+    from tinygpt_tui.sources.player_process import PlayerProcess, player_command
+
+    settings = SettingsBook(paths.config_file)
+    shelf = RunShelf(paths.runs_dir, paths.trash)
+    shelf.scan()
+    return World(
+        paths,
+        settings,
+        shelf,
+        RunStarter(paths.data, paths.cache),
+        CorpusList(paths),
+        CorpusFacts(paths.cache),
+        Downloading(paths.cache),
+        Desk(PlayerProcess(player_command(paths.runs_dir)), History(paths.data / "history.sqlite"), settings),
+    )

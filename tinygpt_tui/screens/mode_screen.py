@@ -9,13 +9,19 @@ from textual.containers import Container
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
+from tinygpt_tui import figures
 from tinygpt_tui.widgets.top_bar import MODES, TopBar
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tinygpt_tui.app import Playground
+    from tinygpt_tui.sources.run_shelf import RunRow
     from tinygpt_tui.world import World
 
 LEAST_WIDTH, LEAST_HEIGHT = 60, 16
+STATUS_SECONDS = 0.5
+ROOM_FOR_NAME = 100  # columns of a screen whose bar also names the run
 
 
 class ModeScreen(Screen[None]):
@@ -26,6 +32,7 @@ class ModeScreen(Screen[None]):
     """
 
     mode: ClassVar[str]
+    _status_due = 0.0
     # Classes of the screen by its size, for the stylesheets.
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012
         (0, "-tiny"),
@@ -71,5 +78,25 @@ class ModeScreen(Screen[None]):
             now: seconds of a clock that never goes back.
         """
 
+    def beat(self, now: float) -> None:
+        """What every mode does at each tick: the status in the bar, twice a second, and its own `tick`."""
+        if now >= self._status_due:
+            self._status_due = now + STATUS_SECONDS
+            named = self.size.width >= ROOM_FOR_NAME
+            self.query_one(TopBar).show_status(status_of(self.world.shelf.rows, named))
+        self.tick(now)
+
     def on_top_bar_chosen(self, event: TopBar.Chosen) -> None:
         self.playground.go(event.mode)
+
+
+def status_of(rows: Sequence[RunRow], named: bool = True) -> str:
+    """What trains, such as "tales ● step 1,240", of the newest such run; "" if nothing does."""
+    live = [row for row in rows if row.live]
+    if not live:
+        return ""
+    row, others = live[0], len(live) - 1
+    name = f"{row.label or row.name} " if named else ""
+    done = f"step {row.step:,}" if row.step else row.state
+    more = f" · {others} more" if others and named else ""
+    return f"{name}{figures.STATES.get(row.state, '?')} {done}{more}"

@@ -1,23 +1,355 @@
-"""Stand-in."""
+"""Play: prompt in, continuation out, and every control acts on the very next character.
+
+The text and what it comes from belong to the desk, which goes on while other modes are in front; here it is shown and asked. Left out:
+the forms of what is shown (`tinygpt_tui.screens.play_view`), questions in dialogs (`tinygpt_tui.screens.play_dialogs`).
+"""
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
-from textual.widgets import Input, Static
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Static
 
+from engine.errors import UsageError
+from engine.sampler_settings import KNOBS
 from tinygpt_tui.bindings import bindings
+from tinygpt_tui.safe_text import safe_line
 from tinygpt_tui.screens.mode_screen import ModeScreen
+from tinygpt_tui.screens.play_dialogs import PlayDialogs
+from tinygpt_tui.screens.play_view import WAITING, ShownText, alphabet, alternatives_of, subtitle_of, title_of
+from tinygpt_tui.widgets.context_meter import ContextMeter
+from tinygpt_tui.widgets.distribution import Distribution
+from tinygpt_tui.widgets.knob_specs import Value, sampler_spec, seed_spec, speed_spec
+from tinygpt_tui.widgets.knobs import Knob, Knobs
+from tinygpt_tui.widgets.prompt import Prompt
+from tinygpt_tui.widgets.transcript import Transcript
+
+SPECS = {spec.name: spec for spec in (*(sampler_spec(name) for name in KNOBS), seed_spec(), speed_spec())}
+COMPACT = (("temperature", "top_k", "top_p", "min_p"), ("repetition", "seed", "speed"))
+DISTRIBUTION_SECONDS = 0.1  # nobody reads more of them
+TITLE_SECONDS = 0.25
+_HALF_CHARACTER = re.compile(r"\\x[0-9a-f]{2}")
 
 
-class PlayScreen(ModeScreen):
+class PlayScreen(PlayDialogs, ModeScreen):
+    """The text, the prompt, the next character and the knobs."""
+
     mode = "play"
+    CSS_PATH = "play.tcss"
     BINDINGS: ClassVar[list[Any]] = bindings("play")
+    HELP = "Type how a text begins and press Enter. Then single keys act on the very next character; i goes back to the prompt."
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: object = None
+        self._text: ShownText | None = None
+        self._alphabet_of: str | None = None
+        self._edit_at: int | None = None
+        self._distributed = self._titled = 0.0
+        self._hurry = False  # a person has turned something: its effect is not kept waiting
 
     def compose_body(self) -> ComposeResult:
-        yield Static("play", markup=False)
-        yield Input()
+        values = self._values()
+        with Horizontal(id="desk"):
+            with Vertical(id="page"):
+                with Vertical(id="text-panel", classes="panel"):
+                    yield Transcript(id="text")
+                    yield Static("", id="waiting", markup=False)
+                with Vertical(id="prompt-panel", classes="panel") as panel:
+                    panel.border_title = "prompt"
+                    yield Prompt(id="prompt", placeholder="how does it begin?")
+            with Vertical(id="side"):
+                with Vertical(id="next-panel", classes="panel") as panel:
+                    panel.border_title = "next character"
+                    yield Distribution(id="next")
+                with Vertical(id="knobs-panel", classes="panel") as panel:
+                    panel.border_title = "sampler"
+                    yield Knobs(SPECS.values(), values, id="knobs")
+                    yield ContextMeter(id="meter")
+        with Vertical(id="compact"):
+            yield Knobs(SPECS.values(), values, COMPACT, id="compact-knobs")
+            yield ContextMeter(id="compact-meter")
+
+    def on_mount(self) -> None:
+        self.query_one(Prompt).focus()
+        self.query_one(Prompt).earlier = self.world.desk.history.prompts()
+        self._show_all()
+
+    def on_screen_resume(self) -> None:
+        self._shown = None
+
+    def tick(self, now: float) -> None:
+        desk = self.world.desk
+        for sentence, severity in desk.take_notices():
+            self.playground.tell(sentence, severity)
+        if self._shown == (desk.version, id(desk.session)) and desk.state != "writing":
+            return
+        self._shown = (desk.version, id(desk.session))
+        self._show_text()
+        if self._hurry or desk.state != "writing" or now - self._distributed >= DISTRIBUTION_SECONDS:
+            self._distributed, self._hurry = now, False
+            self._show_next()
+        if desk.state != "writing" or now - self._titled >= TITLE_SECONDS:
+            self._titled = now
+            self._show_titles()
+        self._show_knobs()
+
+    def on_prompt_submitted(self, event: Prompt.Submitted) -> None:
+        event.stop()
+        desk, prompt = self.world.desk, self.query_one(Prompt)
+        at, self._edit_at = self._edit_at, None
+        done = self.playground.try_to(
+            lambda: desk.submit(event.text) if at is None else desk.edit(at, event.text)
+        )
+        if not done:
+            self._edit_at = at
+            return
+        if event.text.strip():
+            prompt.earlier = [*(text for text in prompt.earlier if text != event.text), event.text]
+        prompt.use("")
+        self._title_prompt()
+        self.query_one(Transcript).move_to(None)
+        if not desk.chat:  # in a conversation the next line follows at once
+            self.query_one(Transcript).focus()
+        self._show_all()
+
+    def on_prompt_left(self, event: Prompt.Left) -> None:
+        self.action_stop()
+
+    def on_prompt_nudged(self, event: Prompt.Nudged) -> None:
+        self._turn("temperature", event.steps)
+
+    def on_prompt_noticed(self, event: Prompt.Noticed) -> None:
+        self.query_one("#prompt-panel").border_subtitle = safe_line(event.text).replace("[", "\\[")
+
+    def on_transcript_pointed(self, event: Transcript.Pointed) -> None:
+        self.world.desk.point_at(event.offset)
+        self._hurry = True
+
+    def on_transcript_chosen(self, event: Transcript.Chosen) -> None:
+        self.world.desk.point_at(event.offset)
+        self.query_one(Distribution).focus()
+
+    def on_distribution_picked(self, event: Distribution.Picked) -> None:
+        desk = self.world.desk
+        place = desk.alternatives.at if desk.alternatives is not None else None
+        if desk.pointing is None and event.view.chosen is None:
+            place = None
+        if _HALF_CHARACTER.fullmatch(event.symbol.c):
+            self.playground.tell("That is a part of a character: choose a whole one.", "warning")
+            return
+        self.query_one(Transcript).move_to(None)
+        self.playground.try_to(
+            lambda: desk.fork(desk.session.length if place is None else place, event.symbol.c)
+        )
+
+    def on_knob_turned(self, event: Knob.Turned) -> None:
+        self._set(event.name, event.value)
+
+    def on_knob_refused(self, event: Knob.Refused) -> None:
+        self.playground.tell(event.sentence, "warning")
+
+    def action_stop(self) -> None:
+        if self._edit_at is not None:
+            self._edit_at = None
+            self._title_prompt()
+        elif not self.world.desk.stop():
+            transcript = self.query_one(Transcript)
+            if self.focused is transcript:
+                transcript.move_to(None)
+            transcript.focus()
+
+    def action_prompt(self) -> None:
+        self.query_one(Prompt).focus()
+
+    def action_go_on(self) -> None:
+        self.query_one(Transcript).move_to(None)
+        self.world.desk.go_on()
+
+    def action_cooler(self) -> None:
+        self._turn("temperature", -1)
+
+    def action_hotter(self) -> None:
+        self._turn("temperature", 1)
+
+    def action_fewer_k(self) -> None:
+        self._turn("top_k", -1)
+
+    def action_more_k(self) -> None:
+        self._turn("top_k", 1)
+
+    def action_less_p(self) -> None:
+        self._turn("top_p", -1)
+
+    def action_more_p(self) -> None:
+        self._turn("top_p", 1)
+
+    def action_less_min_p(self) -> None:
+        self._turn("min_p", -1)
+
+    def action_more_min_p(self) -> None:
+        self._turn("min_p", 1)
+
+    def action_less_repetition(self) -> None:
+        self._turn("repetition", -1)
+
+    def action_more_repetition(self) -> None:
+        self._turn("repetition", 1)
+
+    def action_slower(self) -> None:
+        self._turn("speed", -1)
+
+    def action_faster(self) -> None:
+        self._turn("speed", 1)
+
+    def action_pause(self) -> None:
+        self.world.desk.pause_or_go_on()
+
+    def action_step(self) -> None:
+        self.world.desk.step()
+        self._hurry = True
+
+    def action_neutral(self) -> None:
+        self.world.desk.neutral()
+        self._show_knobs()
+        self._hurry = True
+
+    def action_seed(self) -> None:
+        self.world.desk.new_dice()
+        self._show_knobs()
+
+    def action_reroll(self) -> None:
+        self.query_one(Transcript).move_to(None)
+        self.world.desk.reroll()
+
+    def action_undo(self) -> None:
+        self.world.desk.undo()
+
+    def action_redo(self) -> None:
+        self.world.desk.redo()
+
+    def action_next_branch(self) -> None:
+        self.world.desk.switch_branch(1)
+
+    def action_previous_branch(self) -> None:
+        self.world.desk.switch_branch(-1)
+
+    def action_alternatives(self) -> None:
+        transcript, length = self.query_one(Transcript), self.world.desk.session.length
+        if transcript.cursor is None and length:
+            transcript.move_to(length - 1)
+        self.query_one(Distribution).focus()
+
+    def action_edit(self) -> None:
+        at = self.query_one(Transcript).cursor
+        if at is None:
+            raise UsageError(
+                "Point at a character first, with the arrow keys or the mouse: the text is edited from there on."
+            )
+        self._edit_at = at
+        self._title_prompt()
+        self.query_one(Prompt).focus()
+
+    def action_tint(self) -> None:
+        transcript = self.query_one(Transcript)
+        transcript.tinted = not transcript.tinted
+
+    def action_chat(self) -> None:
+        desk = self.world.desk
+        desk.set_chat(not desk.chat)
+        self.playground.tell("Taking turns." if desk.chat else "Writing freely.", seconds=2)
+        self._show_all()
+
+    def action_copy(self) -> None:
+        session = self.world.desk.session
+        written = session.last_written()
+        self.playground.copy(
+            self.query_one(Transcript).selected_text
+            or (written.text.slice(0, written.length) if written else "")
+        )
+
+    def _turn(self, name: str, notches: int) -> None:
+        self._set(name, SPECS[name].turned(self._values()[name], notches))
+
+    def _set(self, name: str, value: Value) -> None:
+        desk = self.world.desk
+        if name == "speed":
+            desk.set_rate(value)
+        elif value is None:
+            return
+        elif name == "seed":
+            self.playground.try_to(lambda: desk.set_seed(int(value)))
+        else:
+            self.playground.try_to(lambda: desk.set_knob(name, value))
+        self._hurry = True
+        self._show_knobs()
+
+    def _values(self) -> dict[str, Value]:
+        desk = self.world.desk
+        return {**desk.settings.to_json(), "seed": desk.seed, "speed": desk.rate}
+
+    def _show_all(self) -> None:
+        self._hurry = True
+        self._shown = None
+        self._show_text()
+        self._show_next()
+        self._show_titles()
+        self._show_knobs()
+
+    def _show_text(self) -> None:
+        desk = self.world.desk
+        turns = dict(desk.model.turns) if desk.chat and desk.model and desk.model.turns else None
+        key = (desk.session, turns)
+        if self._text is None or key != (self._text.session, self._text.turns):
+            self._text = ShownText(desk.session, turns)
+        writing = desk.state in ("writing", "paused")
+        empty = not desk.session.length and not writing
+        transcript, waiting = self.query_one(Transcript), self.query_one("#waiting", Static)
+        if transcript.display == empty:
+            transcript.display, waiting.display = not empty, empty
+        if empty:
+            waiting.update(WAITING.get(desk.state, WAITING["ready"]))
+        else:
+            transcript.show(self._text, writing=writing)
+
+    def _show_next(self) -> None:
+        view = alternatives_of(self.world.desk)
+        self.query_one(Distribution).show(view)
+        self.query_one("#next-panel").border_title = view.title
+
+    def _show_titles(self) -> None:
+        desk = self.world.desk
+        row = self.world.shelf.row(desk.run) if desk.run else None
+        label = (row.label if row and row.label else desk.run) or "play"
+        panel = self.query_one("#text-panel")
+        panel.border_title = title_of(desk, label).replace("[", "\\[")
+        panel.border_subtitle = subtitle_of(desk).replace("[", "\\[")
+        if desk.model is not None and desk.model.run != self._alphabet_of:
+            self._alphabet_of = desk.model.run
+            prompt = self.query_one(Prompt)
+            prompt.knows, prompt.instead = alphabet(self.world.paths.runs_dir, desk.model.run)
+        used, window = desk.context or (0, 0)
+        unseen = max(0, desk.session.length - used)
+        for id in ("#meter", "#compact-meter"):
+            self.query_one(id, ContextMeter).show(
+                used, window, unseen if window and used < desk.session.length else 0
+            )
+
+    def _show_knobs(self) -> None:
+        pending = self.world.desk.pending
+        for knobs in self.query(Knobs):
+            for name, value in self._values().items():
+                knobs.set_value(name, value, name in pending)
+
+    def _title_prompt(self) -> None:
+        panel = self.query_one("#prompt-panel")
+        at = self._edit_at
+        panel.border_title = (
+            "prompt" if at is None else f"instead of what stands from character {at + 1:,} on · esc: no"
+        )
 
 
 def make_screen() -> PlayScreen:

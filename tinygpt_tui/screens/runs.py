@@ -1,23 +1,248 @@
-"""Stand-in."""
+"""Runs: every run on this machine in a table, and what one does with them.
+
+Marked ones are drawn together in Train. Left out: looking at one in depth (`tinygpt_tui.screens.train`), and how the list is kept up
+to date (`tinygpt_tui.sources.run_shelf`).
+"""
 
 from __future__ import annotations
 
+import contextlib
+from pathlib import Path
 from typing import Any, ClassVar
 
+from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
-from textual.widgets import Input, Static
+from textual.containers import Vertical
+from textual.widgets import DataTable, Static
+from textual.widgets.data_table import RowDoesNotExist
 
+from engine.errors import UsageError
+from tinygpt_tui import figures
 from tinygpt_tui.bindings import bindings
+from tinygpt_tui.safe_text import safe_line, safe_text
+from tinygpt_tui.screens.dialogs import AskLine, Confirm
 from tinygpt_tui.screens.mode_screen import ModeScreen
+from tinygpt_tui.sources.run_shelf import RunRow
+
+MOST_COMPARED = 4
+EMPTY = "There are no runs yet. Choose a text in Corpus and press t, or start one in any terminal: tinygpt train tales --detach"
+# Title, width, and how many columns the screen must have for it.
+COLUMNS = (("", 3, 0), ("run", 20, 0), ("loss", 6, 0), ("step", 15, 0), ("size", 6, 0), ("corpus", 13, 0), ("age", 11, 100),
+           ("kind", 8, 100), ("disk", 8, 110), ("note", 40, 150))  # fmt: skip
+COLOURS = {
+    "training": "$success",
+    "preparing": "$success",
+    "paused": "$warning",
+    "failed": "$error",
+    "died": "$error",
+    "damaged": "$error",
+}
 
 
 class RunsScreen(ModeScreen):
+    """The shelf."""
+
     mode = "runs"
+    CSS_PATH = "runs.tcss"
     BINDINGS: ClassVar[list[Any]] = bindings("runs")
+    HELP = "Every run, newest first, whoever started it. Enter shows its curve, space marks it, c draws the marked ones together."
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: tuple[object, ...] = ()
+        self._marked: list[str] = []
+        self._told_export: object = None
 
     def compose_body(self) -> ComposeResult:
-        yield Static("runs", markup=False)
-        yield Input()
+        with Vertical(id="shelf", classes="panel") as panel:
+            panel.border_title = "runs"
+            yield DataTable(id="table", cursor_type="row", zebra_stripes=False)
+            yield Static(EMPTY, id="empty", markup=False)
+        with Vertical(id="about", classes="panel"):
+            yield Static("", id="detail", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one("#table").focus()
+
+    def on_screen_resume(self) -> None:
+        self._shown = ()
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._shown = ()
+
+    def tick(self, now: float) -> None:
+        shelf = self.world.shelf
+        minute = int(self.world.clock() // 60)  # ages change with it
+        wanted = (shelf.version, minute, tuple(self._marked), self.size.width)
+        if wanted != self._shown:
+            self._shown = wanted
+            self._fill()
+        export = shelf.export
+        if export != self._told_export:
+            self._told_export = export
+            if export.state == "done":
+                self.playground.tell(f"{export.run} was copied to {export.path}.", seconds=10)
+            elif export.state == "failed":
+                self.playground.tell(export.message, "error")
+
+    def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
+        self._show_detail()
+
+    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+        self.action_open()
+
+    def action_open(self) -> None:
+        self.world.chosen_run = self._chosen().name
+        self.playground.go("train")
+
+    def action_play(self) -> None:
+        row = self._chosen()
+        self.world.desk.use(row.name, follow=row.live)
+        self.playground.go("play")
+
+    def action_resume(self) -> None:
+        row = self._chosen()
+        if row.state == "done":
+            more = max(1, (row.step or 2) // 2)
+            self.world.starter.extend(row.name, more)
+            self.playground.tell(f"{row.name} was finished; it goes on for {more:,} steps more.")
+        else:
+            self.world.starter.resume(row.name)
+        self.world.chosen_run = row.name
+        self.playground.go("train")
+
+    def action_mark(self) -> None:
+        name = self._chosen().name
+        if name in self._marked:
+            self._marked.remove(name)
+        elif len(self._marked) == MOST_COMPARED:
+            raise UsageError(f"At most {MOST_COMPARED} curves can be told apart: unmark one first.")
+        else:
+            self._marked.append(name)
+        self.query_one(DataTable).action_cursor_down()
+
+    def action_compare(self) -> None:
+        names = [name for name in self._marked if self.world.shelf.row(name)]
+        if not names:
+            raise UsageError("No run is marked: mark two or more with space first.")
+        front = names[0] if len(names) > 1 else self._chosen().name
+        self.world.chosen_run = front
+        self.world.compared = tuple(name for name in names if name != front)
+        self.playground.go("train")
+
+    def action_rename(self) -> None:
+        row = self._chosen()
+
+        def rename(label: str | None) -> None:
+            if label is not None:
+                self.playground.try_to(lambda: self.world.shelf.rename(row.name, label))
+
+        about = f"What {row.name} is to be called on these screens. Its folder, and so its name in commands, stays {row.name}."
+        self.app.push_screen(AskLine("name", about, row.label), rename)
+
+    def action_note(self) -> None:
+        row = self._chosen()
+
+        def note(text: str | None) -> None:
+            if text is not None:
+                self.playground.try_to(lambda: self.world.shelf.note(row.name, text))
+
+        self.app.push_screen(AskLine(f"note on {row.name}", "", row.notes, "what you think of it"), note)
+
+    def action_delete(self) -> None:
+        row = self._chosen()
+
+        def delete(chosen: str | None) -> None:
+            if chosen == "yes" and self.playground.try_to(lambda: self.world.shelf.trash(row.name)):
+                key = self.playground.key_of("runs.undo")
+                self.playground.tell(f"{row.name} is in the trash; {key} takes it out again.", seconds=8)
+
+        question = f"Move {row.name} ({figures.size(row.size)}) to the trash? It can be taken out again."
+        self.app.push_screen(
+            Confirm("delete", question, (("yes", "Move to the trash"), ("no", "Keep it"))), delete
+        )
+
+    def action_undo(self) -> None:
+        name = self.world.shelf.undo_trash()
+        self.playground.tell(f"{name} is back.")
+
+    def action_export(self) -> None:
+        row = self._chosen()
+        self.world.shelf.export_checkpoint(row.name, Path.cwd())
+        self.playground.tell(f"Copying {row.name} …", seconds=2)
+
+    def _chosen(self) -> RunRow:
+        """The row under the cursor. Raises UsageError when there is none."""
+        table = self.query_one(DataTable)
+        if table.row_count:
+            name = str(table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value)
+            if (row := self.world.shelf.row(name)) is not None:
+                return row
+        raise UsageError("There is no run to choose here yet: start one in Corpus.")
+
+    def _fill(self) -> None:
+        """Writes the table anew; the cursor stays on its run."""
+        table = self.query_one(DataTable)
+        rows = self.world.shelf.rows
+        try:
+            chosen: str | None = self._chosen().name
+        except UsageError:
+            chosen = None
+        columns = [(title, width) for title, width, least in COLUMNS if self.size.width >= least]
+        table.clear(columns=True)
+        for title, width in columns:
+            table.add_column(Text(title, style="bold"), width=width, key=title)
+        for row in rows:
+            table.add_row(*(self._cell(row, title) for title, _ in columns), key=row.name)
+        if chosen is not None:
+            with contextlib.suppress(RowDoesNotExist):
+                table.move_cursor(row=table.get_row_index(chosen))
+        table.display = bool(rows)
+        self.query_one("#empty").display = not rows
+        panel = self.query_one("#shelf")
+        panel.border_subtitle = f"{len(rows)} · {sum(row.live for row in rows)} training" if rows else ""
+        self._show_detail()
+
+    def _cell(self, row: RunRow, column: str) -> Text:
+        now = self.world.clock()
+        mark = "▸" if row.name in self._marked else " "
+        text = {
+            "": f"{mark}{figures.STATES.get(row.state, '?')}",
+            "run": safe_line(row.label or row.name),
+            "loss": figures.loss(row.val_loss),
+            "step": figures.steps(row.step, row.horizon),
+            "size": figures.count(row.params),
+            "corpus": safe_line(row.corpus or figures.UNKNOWN),
+            "age": figures.age(now - row.created if row.created is not None else None),
+            "kind": safe_line(row.arch or figures.UNKNOWN),
+            "disk": figures.size(row.size),
+            "note": safe_line(row.notes),
+        }[column]
+        colour = COLOURS.get(row.state) if column == "" else None
+        style = self.app.theme_variables.get(colour.removeprefix("$"), "") if colour else ""
+        return Text(text, style=style if style.startswith("#") else "", no_wrap=True, overflow="ellipsis", end="",
+                    justify="right" if column in ("loss", "step", "size", "disk") else "left")  # fmt: skip
+
+    def _show_detail(self) -> None:
+        about = self.query_one("#about")
+        try:
+            row = self._chosen()
+        except UsageError:
+            about.display = False
+            return
+        about.display = True
+        about.border_title = safe_line(row.name).replace("[", "\\[")
+        facts = [
+            f"{figures.STATES.get(row.state, '?')} {row.state}"
+            + (f": {safe_line(row.reason)}" if row.reason else ""),
+            f"{row.arch or 'model'} · {figures.count(row.params)} values · learns {safe_line(row.corpus or 'an unknown text')} · "
+            f"{figures.size(row.size)} on disk",
+            safe_line(str(row.path)),
+        ]
+        if row.notes:
+            facts.insert(2, safe_text(row.notes))
+        self.query_one("#detail", Static).update("\n".join(facts))
 
 
 def make_screen() -> RunsScreen:

@@ -1,0 +1,126 @@
+"""Which recipe is best for how much training, by arithmetic: what `engine.sizing` decides by and an interface foretells by.
+
+What the table rests on stands in `docs/recipe.md`. Left out: measuring how much training a second buys (`engine.sizing`). No torch
+here, so an interface can ask at every key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from engine.errors import UsageError
+from engine.recipe import KNOBS, Recipe
+from models.config import SIZES, ModelConfig
+
+# What a training step costs: two operations a weight forward, twice that backward.
+OPERATIONS_PER_WEIGHT = 6
+
+
+@dataclass(frozen=True)
+class Rung:
+    """From so many floating-point operations of training on, this size on windows of this many tokens, so many at a time."""
+
+    operations: float
+    size: str
+    block_size: int
+    batch_size: int
+
+
+# Small batches: a step on a thousand characters teaches nearly as much as one on four thousand, and there are four times as many.
+LADDER = (
+    Rung(0.0, "0.1m", 64, 8),
+    Rung(3e11, "0.3m", 64, 8),
+    Rung(1.5e12, "0.8m", 64, 12),
+    Rung(4e12, "0.8m", 128, 8),
+    Rung(3e13, "1.8m", 128, 12),
+    Rung(1e14, "4m", 256, 12),
+    Rung(6e14, "10m", 256, 24),
+    Rung(6e15, "30m", 256, 64),
+)
+
+
+def rung_for(operations: float) -> Rung:
+    """The rung that so many floating-point operations of training reach."""
+    return [rung for rung in LADDER if rung.operations <= operations][-1]
+
+
+def named_rung(size: str) -> Rung:
+    """A size that was asked for by its name: its own window, and the batch of its place on the ladder."""
+    if size not in SIZES:
+        raise UsageError(f"There is no size {size!r}; choose auto or one of {', '.join(SIZES)}.")
+    batch = next(rung.batch_size for rung in LADDER if rung.size == size)
+    return Rung(0.0, size, SIZES[size].block_size, batch)
+
+
+def parameters(config: ModelConfig) -> int:
+    """Trained values of a `modern` or `classic` model, by arithmetic; `num_params` of the built model says the same.
+
+    Raises:
+        ValueError: the architecture counts instead of training.
+    """
+    width, symbols = config.n_embd, config.vocab_size
+    matrices = 12 * config.n_layer * width**2  # 4 in attention, and 2 four times as large in the feed-forward
+    if config.arch == "modern":
+        # The token itself, the two before it, and a head of its own.
+        return matrices + 4 * symbols * width
+    if config.arch == "classic":
+        # The head is the token embedding; positions; two norms a block and one at the end.
+        return matrices + (symbols + config.block_size + 2 * config.n_layer + 1) * width
+    raise ValueError(f"a model of architecture {config.arch!r} has no trained values")
+
+
+def fit(
+    values: Mapping[str, Any], rung: Rung, corpus_tokens: int, vocab_size: int, operations: float | None
+) -> Recipe:
+    """The recipe on a rung.
+
+    Args:
+        values: recipe fields set explicitly; they stay as they are.
+        corpus_tokens: tokens of the training split.
+        operations: floating-point operations that the time buys, or None when `values` has the steps.
+
+    Raises:
+        UsageError: a value is out of range, or they do not fit together.
+    """
+    arch = values.get("arch", "modern")
+    shape = SIZES[rung.size]
+    fields: dict[str, Any] = {
+        "n_layer": shape.n_layer,
+        "n_head": shape.n_head,
+        "n_embd": shape.n_embd,
+        "block_size": min(rung.block_size, max(2, corpus_tokens - 1)),
+        "batch_size": rung.batch_size,
+        "optimizer": "adamw" if arch == "classic" else "muon",
+    }
+    if arch == "classic":
+        # The classic recipe keeps to AdamW with its customary rate and warm-up.
+        fields |= {"lr": 1e-3, "beta2": 0.99, "warmup_steps": 100, "decay": "cosine"}
+    fields |= values
+    recipe = Recipe(**fields)
+    if arch == "ngram":
+        recipe = replace(recipe, steps=1)
+    elif operations is not None and "steps" not in values:
+        weights = parameters(recipe.model_config(vocab_size))
+        fitting = int(operations / (OPERATIONS_PER_WEIGHT * weights * recipe.tokens_per_step))
+        recipe = replace(recipe, steps=min(max(1, fitting), KNOBS["steps"].metadata["high"]))
+    if "dropout" not in values:
+        epochs = recipe.steps * recipe.tokens_per_step / max(1, corpus_tokens)
+        recipe = replace(recipe, dropout=0.2 if epochs > 20 else 0.1 if epochs > 8 else 0.0)
+    return recipe
+
+
+def training_bytes(recipe: Recipe, vocab_size: int, weights: int) -> int:
+    """Bytes that training takes at its peak, roughly: weights, gradient, optimizer, and the activations of one micro-batch."""
+    if recipe.arch == "ngram":
+        return 0
+    windows = min(recipe.micro_batch or recipe.batch_size, recipe.batch_size)
+    tokens = windows * recipe.block_size
+    width = {"bfloat16": 2, "float64": 8}.get(recipe.dtype, 4)
+    # Per layer and token: about 32 vectors of the stream's width kept for the backward pass; then the logits, thrice.
+    activations = tokens * (32 * recipe.n_embd * recipe.n_layer * width + 3 * 4 * vocab_size)
+    # No fused kernel drops attention weights on a processor, so they are all kept, about four times.
+    if recipe.dropout:
+        activations += tokens * 4 * recipe.n_head * recipe.block_size * recipe.n_layer * max(4, width)
+    return 4 * max(4, width) * weights + activations

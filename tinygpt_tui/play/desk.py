@@ -1,0 +1,330 @@
+"""What Play writes with: a model behind a link, a text that grows, and the sampler's knobs.
+
+The desk obeys a person at once and lets the player catch up: a knob shows its new value when it is turned, and is pending until the
+player says from which character on it acts. Everything that is heard goes into the text and its history, whatever screen is in front.
+Left out: drawing, the text with its branches (`tinygpt_tui.play.session`), keeping it (`tinygpt_tui.play.history`), and what the player
+says (`tinygpt_tui.play.hearing`).
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+
+from engine import protocol as p
+from engine.errors import UsageError
+from engine.sampler_settings import NEUTRAL
+from tinygpt_tui.play import turns
+from tinygpt_tui.play.hearing import Hearing, Writing
+from tinygpt_tui.play.history import History
+from tinygpt_tui.play.session import Session
+from tinygpt_tui.settings_book import SettingsBook
+from tinygpt_tui.sources.player_link import Link
+
+RATES: tuple[float | None, ...] = (1, 2, 4, 8, 15, 30, 60, 120, 250, 500, 1000, None)
+"""Characters a second one can choose from; None is as fast as it can."""
+MAX_TURN_CHARS = 1000  # a model that never ends its turn is interrupted
+MAX_SENT_CHARS = 500_000  # of a text; a message may have 4 MB, and a character may take 6 bytes of it
+SEEDS = 10_000  # a new one is drawn from so many, since people write them down
+
+
+class Desk(Hearing):
+    """One for the whole interface; every method belongs to the event loop's thread and none waits.
+
+    Attributes:
+        history: where the text is kept.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        history: History,
+        settings: SettingsBook,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(link, settings, clock)
+        self.history = history
+
+    def begin(self) -> None:
+        """Starts the player and opens the history; what was written last is there again."""
+        self._link.on_arrival = self._hear
+        self._link.start()
+        self.history.begin()
+        if (last := self.history.load_last()) is not None:
+            self.session = last
+        self._changed()
+
+    async def end(self) -> None:
+        """Keeps what was heard and ends the player."""
+        await self._link.close()
+        self._hear()
+        self.history.close()
+
+    def use(self, run: str, follow: bool = False) -> None:
+        """Writes with another run from now on; with `follow` always with its newest weights, while it trains."""
+        if run == self.run and (self.following is not None) == follow:
+            return
+        self.when_idle(lambda: self._use(run, follow))
+
+    def submit(self, text: str) -> None:
+        """Puts a text behind the shown one and lets the model go on. An empty one only goes on."""
+        self._need_model()
+        self.history.add_prompt(text)
+        self.when_idle(lambda: self._submit(text))
+
+    def go_on(self) -> None:
+        """Lets the model write on from the end of the shown text."""
+        self.submit("")
+
+    def stop(self) -> bool:
+        """Ends the writing; whether there was any."""
+        self._then = None
+        if self._writing is None:
+            return False
+        self._stop()
+        return True
+
+    def pause_or_go_on(self) -> None:
+        """Holds the writing, or lets it go on."""
+        if self._writing is None:
+            self.go_on()
+            return
+        self.paused = not self.paused
+        self._link.send(p.Pace(self._writing.id, 0 if self.paused else self.rate))
+        self._changed()
+
+    def step(self) -> None:
+        """Writes one character and holds."""
+        if self._writing is None:
+            self._need_model()
+            self.session.begin_act()
+            self._generate(self.seed, paused=True)
+        elif not self.paused:
+            self.pause_or_go_on()
+        assert self._writing is not None
+        self._link.send(p.Step(self._writing.id))
+
+    def set_knob(self, name: str, value: float) -> None:
+        """Turns a knob of the sampler; it acts on the very next character. Raises SettingsError, and then nothing has changed."""
+        self._set_knobs({name: value})
+
+    def neutral(self) -> None:
+        """The model's own distribution."""
+        self._set_knobs(NEUTRAL.to_json())
+
+    def set_rate(self, rate: float | None) -> None:
+        """Characters a second from the very next one on; None for as fast as it can."""
+        self.rate = rate
+        if self._writing is not None and not self.paused:
+            self._link.send(p.Pace(self._writing.id, rate))
+        self._changed()
+
+    def turn_rate(self, by: int) -> None:
+        """The next faster (1) or slower (-1) pace."""
+        speeds = [float("inf") if rate is None else rate for rate in RATES]
+        now = float("inf") if self.rate is None else self.rate
+        nearest = min(range(len(speeds)), key=lambda i: abs(min(speeds[i], 1e9) - min(now, 1e9)))
+        self.set_rate(RATES[max(0, min(nearest + by, len(RATES) - 1))])
+
+    def set_seed(self, seed: int) -> None:
+        """Other dice for everything that is written from now on, also in the middle of a text."""
+        if not 0 <= seed < 2**64:
+            raise UsageError("A seed is a whole number from 0 to 2^64 - 1.")
+        self.seed = seed
+        if self._writing is not None:
+            left = self._writing.left
+            self.when_idle(lambda: self._generate(seed, left=left))
+        self._changed()
+
+    def new_dice(self) -> None:
+        """Some other seed."""
+        self.set_seed(secrets.randbelow(SEEDS))
+
+    def reroll(self) -> None:
+        """The last answer again with other dice, beside the one there is."""
+        self._need_model()
+        self.when_idle(self._reroll)
+
+    def fork(self, at: int, symbol: str) -> None:
+        """Another character at a place of the shown text; a branch goes on from there with the same dice."""
+        self._need_model()
+        self.when_idle(lambda: self._fork(at, symbol, self._seed_at(at)))
+
+    def edit(self, at: int, text: str) -> None:
+        """Another text from a place on, as a branch; the model goes on from there."""
+        self._need_model()
+        self.when_idle(lambda: self._fork(at, text, self._seed_at(at)))
+
+    def undo(self) -> None:
+        """Takes the last act back."""
+        self.when_idle(lambda: self._moved(self.session.undo(), "There is nothing to take back."))
+
+    def redo(self) -> None:
+        """Does again what was taken back."""
+        self.when_idle(lambda: self._moved(self.session.redo(), "Nothing was taken back."))
+
+    def switch_branch(self, by: int) -> None:
+        """The next (1) or previous (-1) text that begins at the same place."""
+        nothing = "The text has no branches yet: reroll it, or choose another character."
+        self.when_idle(lambda: self._moved(self.session.switch(by), nothing))
+
+    def point_at(self, at: int | None) -> None:
+        """Shows what else could stand at a place of the shown text; None for the character to come."""
+        if at is not None and not 0 <= at < self.session.length:
+            at = None
+        if at != self._looked_at:
+            self._looked_at, self._turned = at, False
+            self._ask()
+
+    def new_session(self) -> None:
+        """An empty page; the one there is, is kept."""
+        self.when_idle(lambda: self._open(Session()))
+
+    def open_session(self, id: int) -> None:
+        """A page that was kept. Raises BusyError or UsageError when it cannot be opened."""
+        self.stop()
+        self._open(self.history.load(id))
+
+    def set_stops(self, stops: tuple[str, ...]) -> None:
+        """The texts that end an answer, from the next one on."""
+        self.stops = tuple(stop for stop in stops if stop)
+        self._changed()
+
+    def set_chat(self, chat: bool) -> None:
+        """Takes turns, or writes freely. Raises UsageError when the model's text is no conversation."""
+        if chat and not (self.model and self.model.turns):
+            raise UsageError(
+                "This model learned no conversation, so it takes no turns: train one on smalltalk."
+            )
+        self.chat = chat
+        self._changed()
+
+    def when_idle(self, action: Callable[[], None]) -> None:
+        """Does it at once or, while something is written, as soon as all of that is heard."""
+        if self._writing is None:
+            action()
+        else:
+            self._then = action
+            self._stop()
+
+    def tick(self, now: float) -> None:
+        """Takes in what was heard, and keeps it."""
+        self._hear()
+        self.history.keep(self.session)
+        if self.history.notice:
+            self._tell(self.history.notice, "warning")
+            self.history.notice = ""
+
+    def _use(self, run: str, follow: bool) -> None:
+        if self.model is not None and self.model.run != run:
+            self.model = self.alternatives = None
+        if follow:
+            self._link.send(p.Follow(run))
+        else:
+            if self.following is not None:
+                self._link.send(p.Follow(None))
+            self._link.send(p.Load(run))
+        self.run, self.following, self.loading = (
+            run,
+            run if follow else None,
+            self.model is None or not follow,
+        )
+        self._changed()
+
+    def _submit(self, text: str) -> None:
+        self._need_model()
+        self.session.begin_act()
+        if text:
+            self.session.type(self._as_typed(text))
+        self._generate(self.seed)
+
+    def _as_typed(self, text: str) -> str:
+        """What a prompt puts behind the text: a turn of a conversation or a line of its own; after a space, more of the same line."""
+        before = self.session.text(self.session.length - 1)
+        if self.chat and self.model is not None and self.model.turns:
+            return turns.wrapped(before, text, self.model.turns)
+        return text if not before or before == "\n" or text[0] in " \n" else "\n" + text
+
+    def _reroll(self) -> None:
+        last = self.session.last_written()
+        at = self.session.place_of(last) if last is not None else None
+        if at is None:
+            self._tell("Nothing was written yet that could be written anew.", "warning")
+            return
+        self.seed = secrets.randbelow(SEEDS)
+        self.session.begin_act()
+        self._generate(self.seed, at=at)
+
+    def _fork(self, at: int, text: str, seed: int) -> None:
+        self.session.begin_act()
+        if text:
+            self.session.type(text, at)
+        self.seed = seed
+        self._generate(seed, at=None if text else at)
+
+    def _seed_at(self, at: int) -> int:
+        place = self.session.place(at)
+        return place.passage.seed if place is not None and place.passage.kind == "written" else self.seed
+
+    def _generate(
+        self, seed: int, *, left: int | None = None, at: int | None = None, paused: bool = False
+    ) -> None:
+        """Begins to write behind the first `at` characters of the shown text, or behind all of it."""
+        model = self._need_model()
+        chat = self.chat and model.turns is not None
+        if left is None:
+            left = MAX_TURN_CHARS if chat else int(self._book.value("sample.chars"))
+        text = self.session.text(0, at)
+        settings = self.settings.to_json()
+        passage = self.session.write(model.run, model.step, seed, settings, at)
+        self._ids += 1
+        self._writing = Writing(self._ids, passage, left)
+        self.paused, self._looked_at, self.alternatives = paused, None, None
+        self._in_force = self.settings
+        stops = (*self.stops, turns.STOP) if chat else self.stops
+        rate = 0 if paused else self.rate
+        self._link.send(p.Generate(self._ids, text[-MAX_SENT_CHARS:], settings, seed, left, stops, rate))
+        self._changed()
+
+    def _stop(self) -> None:
+        if self._writing is not None and not self._writing.stopping:
+            self._writing.stopping = True
+            self._link.send(p.Stop(self._writing.id))
+
+    def _set_knobs(self, values: Mapping[str, float]) -> None:
+        self.settings = self.settings.replaced(values)
+        self._turned = True
+        if self._writing is not None:
+            self._sent.update(values)
+            self._link.send(p.Set(self._writing.id, dict(values)))
+        else:
+            self._in_force = self.settings
+        self._ask()
+        self._changed()
+
+    def _open(self, session: Session) -> None:
+        self.history.keep(self.session, now=True)
+        self.session = session
+        self._looked_at = self.alternatives = None
+        self._ask()
+        self._changed()
+
+    def _moved(self, moved: bool, otherwise: str) -> None:
+        if not moved:
+            self._tell(otherwise, "warning")
+        self._looked_at = None
+        self._ask()
+        self._changed()
+
+    def _need_model(self) -> p.Ready:
+        """What is loaded. Raises UsageError when nothing is."""
+        if self.model is not None:
+            return self.model
+        if self.run is None:
+            raise UsageError("There is no model yet: train one first (1, then t).")
+        if self.following is not None:
+            raise UsageError(
+                f"{self.following} has saved nothing yet: its first checkpoint comes within half a minute."
+            )
+        raise UsageError(f"{self.run} is being loaded: a moment.")

@@ -1,0 +1,117 @@
+"""What Play shows of the desk, in the forms its widgets take: the text with its marks, alternatives, titles, and the model's alphabet.
+
+Pure but for reading a run's tokenizer. Left out: the screen (`tinygpt_tui.screens.play`).
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Hashable, Sequence
+from pathlib import Path
+
+from engine.errors import CheckpointError
+from engine.reading import read_json
+from engine.relatives import relative
+from tinygpt_tui import figures
+from tinygpt_tui.play.desk import Desk
+from tinygpt_tui.play.session import Session
+from tinygpt_tui.play.turns import turns_in
+from tinygpt_tui.safe_text import safe_line
+from tinygpt_tui.widgets.distribution_rows import Alternatives
+from tinygpt_tui.widgets.transcript_line import Kind
+
+TOKENIZER_LIMIT = 64_000_000  # bytes
+WAITING = {
+    "empty": "There is no model yet. Press 1 to choose a text, then t to teach it to a model; in a minute it speaks.",
+    "loading": "The model is being loaded …",
+    "ready": "Type how a text begins, and press Enter: the model goes on, character by character.\n\n"
+    "While it writes, [ and ] turn its temperature, and every other key in the footer acts on the very next character.",
+    "lost": "The player is gone; a new one is being started.",
+}
+
+
+class ShownText:
+    """A session as a transcript reads it."""
+
+    def __init__(self, session: Session, turns: dict[str, str] | None) -> None:
+        """`turns` are the marks of a conversation, if the text is to be read as one."""
+        self.session, self.turns = session, turns
+        self._heard: tuple[int, Sequence[tuple[int, str]]] = (-1, ())
+
+    @property
+    def version(self) -> Hashable:
+        return id(self.session), self.session.shape, self.turns is not None
+
+    @property
+    def length(self) -> int:
+        return self.session.length
+
+    @property
+    def marks(self) -> Sequence[tuple[int, str]]:
+        return tuple((mark.at, mark.text) for mark in self.session.marks())
+
+    @property
+    def speakers(self) -> Sequence[tuple[int, str]]:
+        if self.turns is None:
+            return ()
+        if self._heard[0] != self.length:
+            names = {who: mark.strip().rstrip(":") for who, mark in self.turns.items()}
+            found = turns_in(self.session.text(), self.turns)
+            self._heard = (self.length, tuple((turn.start, names[turn.who]) for turn in found))
+        return self._heard[1]
+
+    def slice(self, start: int, end: int) -> str:
+        return self.session.text(start, end)
+
+    def kinds(self, start: int, end: int) -> Sequence[tuple[int, int, Kind]]:
+        clipped = ((max(low, start), min(high, end), kind) for low, high, kind in self.session.spans())
+        return [(low, high, kind) for low, high, kind in clipped if low < high]
+
+    def probability(self, start: int, end: int) -> array[float]:
+        return self.session.probabilities(start, end)
+
+
+def alternatives_of(desk: Desk) -> Alternatives:
+    """What the distribution shows now."""
+    found = desk.alternatives
+    if found is None:
+        return Alternatives(title="next character")
+    pointed = found.at is not None and desk.pointing is not None
+    title = f"instead of character {found.at + 1:,}" if pointed and found.at is not None else "next character"
+    return Alternatives(found.symbols, found.rest, found.stages, found.chosen, title)
+
+
+def title_of(desk: Desk, label: str) -> str:
+    """Who writes, with which weights."""
+    if desk.model is None:
+        return safe_line(label) if desk.run else "play"
+    following = " · follows the training" if desk.following else ""
+    loss = f" · val {figures.loss(desk.model.val_loss)}" if desk.model.val_loss is not None else ""
+    return f"{safe_line(label)} @ step {desk.model.step:,}{loss}{following}"
+
+
+def subtitle_of(desk: Desk) -> str:
+    """What goes on."""
+    told = []
+    if branches := desk.session.branches():
+        told.append(f"branch {branches[0]} of {branches[1]}")
+    if desk.state == "writing":
+        told.append(f"{desk.speed:,.0f} char/s" if desk.speed else "writing")
+    elif desk.state in ("paused", "loading", "lost"):
+        told.append(desk.state)
+    if desk.history.problem:
+        told.append("not kept")
+    return " · ".join(told)
+
+
+def alphabet(runs_dir: Path, run: str) -> tuple[Callable[[str], bool] | None, Callable[[str], str] | None]:
+    """Whether the run's model knows a character, and what it reads instead; None and None if it knows them all or that is not known."""
+    try:
+        kept = read_json(runs_dir / run / "tokenizer.json", TOKENIZER_LIMIT)
+    except CheckpointError:
+        return None, None
+    symbols = kept.get("symbols")
+    if kept.get("kind") != "chars" or not isinstance(symbols, str):
+        return None, None
+    known = frozenset(symbols)
+    return known.__contains__, lambda char: relative(char, known)
