@@ -5,17 +5,28 @@ Left out: where samples come from. Texts are made safe here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import VerticalScroll
-from textual.widgets import Static
+from textual.widget import Widget
 
 from engine.events import Sample
 from tinygpt_tui.safe_text import safe_text
+
+
+class _Written(Widget):
+    """A text in the colours of the moment: it is made whenever it is drawn, so that a change of theme is seen in all of it."""
+
+    def __init__(self, text: Callable[[], Text], *, id: str) -> None:
+        super().__init__(id=id)
+        self._made = text
+
+    def render(self) -> Text:
+        return self._made()
 
 
 class Samples(VerticalScroll, inherit_bindings=False):
@@ -50,7 +61,7 @@ class Samples(VerticalScroll, inherit_bindings=False):
         self._owner = ""
 
     def compose(self) -> ComposeResult:
-        yield Static("", id="samples-text", markup=False)
+        yield _Written(self._text, id="samples-text")
 
     def show(self, owner: str, samples: Sequence[Sample], waiting: str) -> None:
         """Shows what a run wrote.
@@ -72,11 +83,6 @@ class Samples(VerticalScroll, inherit_bindings=False):
         elif self.scroll_y:
             self.scroll_home(animate=False)
 
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
-        if self.is_mounted:
-            self._write()
-
     def _stay(self, before: int) -> None:
         self.scroll_to(y=self.scroll_y + self.virtual_size.height - before, animate=False, immediate=True)
 
@@ -85,7 +91,7 @@ class Samples(VerticalScroll, inherit_bindings=False):
             f"what it writes · step {self._shown[-1].step:,}" if self._shown else "what it writes"
         )
         self.border_subtitle = f"{len(self._shown) - 1} older below" if len(self._shown) > 1 else ""
-        self.query_one("#samples-text", Static).update(self._text())
+        self.query_one(_Written).refresh(layout=True)
 
     def _text(self) -> Text:
         head, prompt, older = (
