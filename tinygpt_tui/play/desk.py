@@ -16,16 +16,13 @@ from engine import protocol as p
 from engine.errors import UsageError
 from engine.sampler_settings import NEUTRAL
 from tinygpt_tui.play import turns
-from tinygpt_tui.play.hearing import Hearing, Writing
+from tinygpt_tui.play.hearing import MAX_SENT_CHARS, STOP_SECONDS, Hearing, Writing
 from tinygpt_tui.play.history import History
 from tinygpt_tui.play.session import Session
 from tinygpt_tui.settings_book import SettingsBook
 from tinygpt_tui.sources.player_link import Link
 
-RATES: tuple[float | None, ...] = (1, 2, 4, 8, 15, 30, 60, 120, 250, 500, 1000, None)
-"""Characters a second one can choose from; None is as fast as it can."""
 MAX_TURN_CHARS = 1000  # a model that never ends its turn is interrupted
-MAX_SENT_CHARS = 500_000  # of a text; a message may have 4 MB, and a character may take 6 bytes of it
 SEEDS = 10_000  # a new one is drawn from so many, since people write them down
 
 
@@ -45,6 +42,7 @@ class Desk(Hearing):
     ) -> None:
         super().__init__(link, settings, clock)
         self.history = history
+        self._told_problem = ""  # of the history
 
     def begin(self) -> None:
         """Starts the player and opens the history; what was written last is there again."""
@@ -57,13 +55,16 @@ class Desk(Hearing):
 
     async def end(self) -> None:
         """Keeps what was heard and ends the player."""
+        self._then = None
         await self._link.close()
         self._hear()
+        self.history.keep(self.session, now=True)
         self.history.close()
 
     def use(self, run: str, follow: bool = False) -> None:
         """Writes with another run from now on; with `follow` always with its newest weights, while it trains."""
-        if run == self.run and (self.following is not None) == follow:
+        known = self.model is not None or self.loading
+        if known and run == self.run and (self.following is not None) == follow:
             return
         self.when_idle(lambda: self._use(run, follow))
 
@@ -120,21 +121,14 @@ class Desk(Hearing):
             self._link.send(p.Pace(self._writing.id, rate))
         self._changed()
 
-    def turn_rate(self, by: int) -> None:
-        """The next faster (1) or slower (-1) pace."""
-        speeds = [float("inf") if rate is None else rate for rate in RATES]
-        now = float("inf") if self.rate is None else self.rate
-        nearest = min(range(len(speeds)), key=lambda i: abs(min(speeds[i], 1e9) - min(now, 1e9)))
-        self.set_rate(RATES[max(0, min(nearest + by, len(RATES) - 1))])
-
     def set_seed(self, seed: int) -> None:
         """Other dice for everything that is written from now on, also in the middle of a text."""
         if not 0 <= seed < 2**64:
             raise UsageError("A seed is a whole number from 0 to 2^64 - 1.")
         self.seed = seed
-        if self._writing is not None:
-            left = self._writing.left
-            self.when_idle(lambda: self._generate(seed, left=left))
+        writing, paused = self._writing, self.paused
+        if writing is not None and writing.stopped is None:
+            self.when_idle(lambda: self._go_on_from(writing, paused))
         self._changed()
 
     def new_dice(self) -> None:
@@ -149,12 +143,13 @@ class Desk(Hearing):
     def fork(self, at: int, symbol: str) -> None:
         """Another character at a place of the shown text; a branch goes on from there with the same dice."""
         self._need_model()
-        self.when_idle(lambda: self._fork(at, symbol, self._seed_at(at)))
+        # The end is wherever it is then: in stopping, a player says what it had held back as the beginning of a stop text.
+        place = at if at < self.session.length else None
+        self.when_idle(lambda: self._fork(place, symbol))
 
     def edit(self, at: int, text: str) -> None:
         """Another text from a place on, as a branch; the model goes on from there."""
-        self._need_model()
-        self.when_idle(lambda: self._fork(at, text, self._seed_at(at)))
+        self.fork(at, text)
 
     def undo(self) -> None:
         """Takes the last act back."""
@@ -175,16 +170,22 @@ class Desk(Hearing):
             at = None
         if at != self._looked_at:
             self._looked_at, self._turned = at, False
+            if at is None and self._writing is not None:
+                self.alternatives = self._writing.drawn
             self._ask()
+            self._changed()
 
     def new_session(self) -> None:
         """An empty page; the one there is, is kept."""
-        self.when_idle(lambda: self._open(Session()))
+        self.when_idle(lambda: self._open(Session))
 
     def open_session(self, id: int) -> None:
-        """A page that was kept. Raises BusyError or UsageError when it cannot be opened."""
-        self.stop()
-        self._open(self.history.load(id))
+        """A page that was kept.
+
+        Raises:
+            BusyError, UsageError: it cannot be opened; told, and not raised, if something is written that has to be heard first.
+        """
+        self.when_idle(lambda: self._open(lambda: self.history.load(id)))
 
     def set_stops(self, stops: tuple[str, ...]) -> None:
         """The texts that end an answer, from the next one on."""
@@ -201,7 +202,7 @@ class Desk(Hearing):
         self._changed()
 
     def when_idle(self, action: Callable[[], None]) -> None:
-        """Does it at once or, while something is written, as soon as all of that is heard."""
+        """Does it at once or, while something is written, as soon as all of that is heard; of several the last."""
         if self._writing is None:
             action()
         else:
@@ -211,14 +212,25 @@ class Desk(Hearing):
     def tick(self, now: float) -> None:
         """Takes in what was heard, and keeps it."""
         self._hear()
+        asked = self._writing.stopped if self._writing is not None else None
+        if asked is not None and self._clock() - asked > STOP_SECONDS:
+            self._tell("The player does not answer. What it wrote so far is kept.", "warning")
+            self._end("stopped")
+            self._changed()
         self.history.keep(self.session)
         if self.history.notice:
             self._tell(self.history.notice, "warning")
             self.history.notice = ""
+        if (problem := self.history.problem) != self._told_problem:
+            self._told_problem = problem
+            if problem:
+                self._tell(problem, "warning")
 
     def _use(self, run: str, follow: bool) -> None:
         if self.model is not None and self.model.run != run:
             self.model = self.alternatives = None
+        if self._link.state == "down":  # it was given up
+            self._link.start()
         if follow:
             self._link.send(p.Follow(run))
         else:
@@ -247,6 +259,7 @@ class Desk(Hearing):
         return text if not before or before == "\n" or text[0] in " \n" else "\n" + text
 
     def _reroll(self) -> None:
+        self._need_model()
         last = self.session.last_written()
         at = self.session.place_of(last) if last is not None else None
         if at is None:
@@ -256,16 +269,20 @@ class Desk(Hearing):
         self.session.begin_act()
         self._generate(self.seed, at=at)
 
-    def _fork(self, at: int, text: str, seed: int) -> None:
+    def _fork(self, at: int | None, text: str) -> None:
+        self._need_model()
+        place = self.session.place(at) if at is not None else None
+        if place is not None and place.passage.kind == "written":
+            self.seed = place.passage.seed
         self.session.begin_act()
         if text:
             self.session.type(text, at)
-        self.seed = seed
-        self._generate(seed, at=None if text else at)
+        self._generate(self.seed, at=None if text else at)
 
-    def _seed_at(self, at: int) -> int:
-        place = self.session.place(at)
-        return place.passage.seed if place is not None and place.passage.kind == "written" else self.seed
+    def _go_on_from(self, writing: Writing, paused: bool) -> None:
+        """Writes what is left of a text with the dice of now, unless it has ended by itself meanwhile."""
+        if writing.passage.reason == "stopped":
+            self._generate(self.seed, left=writing.left, paused=paused)
 
     def _generate(
         self, seed: int, *, left: int | None = None, at: int | None = None, paused: bool = False
@@ -288,9 +305,10 @@ class Desk(Hearing):
         self._changed()
 
     def _stop(self) -> None:
-        if self._writing is not None and not self._writing.stopping:
-            self._writing.stopping = True
-            self._link.send(p.Stop(self._writing.id))
+        if self._writing is not None:
+            if self._writing.stopped is None:
+                self._writing.stopped = self._clock()
+            self._link.send(p.Stop(self._writing.id))  # again if need be: the first may have been refused
 
     def _set_knobs(self, values: Mapping[str, float]) -> None:
         self.settings = self.settings.replaced(values)
@@ -298,14 +316,12 @@ class Desk(Hearing):
         if self._writing is not None:
             self._sent.update(values)
             self._link.send(p.Set(self._writing.id, dict(values)))
-        else:
-            self._in_force = self.settings
         self._ask()
         self._changed()
 
-    def _open(self, session: Session) -> None:
+    def _open(self, load: Callable[[], Session]) -> None:
         self.history.keep(self.session, now=True)
-        self.session = session
+        self.session = load()
         self._looked_at = self.alternatives = None
         self._ask()
         self._changed()
@@ -323,7 +339,9 @@ class Desk(Hearing):
             return self.model
         if self.run is None:
             raise UsageError("There is no model yet: train one first (1, then t).")
-        if self.following is not None:
+        if not self.loading:
+            raise UsageError(f"{self.run} is not loaded: choose another model, or the same once more (m).")
+        if self.following is not None and self._link.state == "up":
             raise UsageError(
                 f"{self.following} has saved nothing yet: its first checkpoint comes within half a minute."
             )

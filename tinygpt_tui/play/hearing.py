@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from engine import protocol as p
+from engine.errors import TinygptError
 from engine.sampler_settings import KNOBS, SamplerSettings
 from engine.window import window_start
 from tinygpt_tui.play.passage import Change, Passage
@@ -21,8 +22,11 @@ from tinygpt_tui.settings_book import SettingsBook
 from tinygpt_tui.sources.player_link import Happening, Link, Lost, Restarted
 
 SPEED_SECONDS = 1.0
+MAX_SENT_CHARS = 500_000  # of a text; a message may have 4 MB, and a character may take 6 bytes of it
+STOP_SECONDS = 3.0  # a player that has not said by then that it stopped is not waited for
 
 State = Literal["empty", "loading", "ready", "writing", "paused", "lost"]
+Place = tuple[int | None, Session, int]  # where somebody points, the text, and its shape
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,8 @@ class Writing:
     left: int | None  # characters it may still write
     at: int | None = None  # in tokens, once the player has said so
     tokens: int = 0
-    stopping: bool = False
+    stopped: float | None = None  # when it was asked to stop, in the clock's seconds
+    drawn: Alternatives | None = None  # of the last character or, while paused, of the next
 
 
 class Hearing:
@@ -95,10 +100,9 @@ class Hearing:
         self._in_force = self.settings  # what the player has confirmed
         self._looked_at: int | None = None
         self._turned = False  # whether a knob was turned since somebody points there
-        self._question: tuple[int, int | None] | None = (
-            None  # the explanation that is waited for, and its place
-        )
+        self._question: tuple[int, Place] | None = None  # the explanation that is waited for, and of what
         self._asks_again = False
+        self._met = ""  # the run that was introduced last
         self._written: deque[tuple[float, int]] = deque()
         self._notices: list[tuple[str, str]] = []
 
@@ -109,9 +113,9 @@ class Hearing:
             return "lost"
         if self._writing is not None:
             return "paused" if self.paused else "writing"
-        if self.model is None or self.loading:
-            return "empty" if self.run is None else "loading"
-        return "ready"
+        if self.loading:
+            return "loading"
+        return "empty" if self.model is None else "ready"
 
     @property
     def pointing(self) -> int | None:
@@ -125,9 +129,7 @@ class Hearing:
     @property
     def speed(self) -> float:
         """Characters written in the last second."""
-        since = self._clock() - SPEED_SECONDS
-        while self._written and self._written[0][0] < since:
-            self._written.popleft()
+        self._forget_written()
         return sum(n for _, n in self._written) / SPEED_SECONDS
 
     @property
@@ -176,10 +178,12 @@ class Hearing:
                 self._tell("A new player is up.", "information")
 
     def _on_ready(self, ready: p.Ready) -> None:
-        first = self.model is None or self.model.run != ready.run
+        if ready.run != self.run:  # another one was asked for since, and comes
+            return
         self.model, self.loading = ready, False
-        if first or not ready.turns:
+        if ready.run != self._met or not ready.turns:
             self.chat = bool(ready.turns)
+        self._met = ready.run
         for skipped in ready.skipped:
             self._tell(skipped, "warning")
         self._ask()
@@ -210,11 +214,12 @@ class Hearing:
         writing.tokens += len(text.chars)
         if writing.left is not None:
             writing.left = max(0, writing.left - chars)
+        self._forget_written()
         self._written.append((self._clock(), chars))
 
     def _on_dist(self, dist: p.Dist) -> None:
         writing = self._writing
-        if writing is None or writing.at is None or dist.id != writing.id or self._looked_at is not None:
+        if writing is None or writing.at is None or dist.id != writing.id:
             return
         passage, token = writing.passage, dist.at - writing.at
         at = chosen = None
@@ -222,13 +227,15 @@ class Hearing:
             start = passage.start_of(token)
             chosen = passage.text.slice(start, start + passage.lengths[token])
             at = self.session.length - passage.length + start
-        self.alternatives = Alternatives(at, chosen, dist.symbols, dist.rest, dist.stages)
+        writing.drawn = Alternatives(at, chosen, dist.symbols, dist.rest, dist.stages)
+        if self._looked_at is None:
+            self.alternatives = writing.drawn
 
     def _on_changed(self, changed: p.Changed) -> None:
         settings = dict(changed.settings)
         weights = settings.get("weights")
         if weights is not None and self.model is not None:
-            self.model = replace(self.model, step=int(weights))
+            self.model = replace(self.model, step=int(weights), val_loss=None)  # that was the old ones'
         writing = self._writing
         if changed.id is None:
             self._ask()
@@ -251,33 +258,35 @@ class Hearing:
     def _on_explained(self, explained: p.Explained) -> None:
         if self._question is None or explained.id != self._question[0]:
             return
-        at = self._question[1]
-        self._question = None
-        if self._asks_again:
-            self._asks_again = False
-            self._ask()
-        if at == self._looked_at and (self._writing is None or at is not None):
+        place = self._question[1]
+        self._answered()
+        at = place[0]
+        if place == self._place() and self.model is not None and (self._writing is None or at is not None):
             self.alternatives = Alternatives(
                 at, explained.c, explained.symbols, explained.rest, explained.stages
             )
 
     def _on_error(self, error: p.Error) -> None:
-        self._tell(error.message, "error")
         if error.id is None:
-            self.loading = False
+            self._tell(error.message, "error")
+            if self.following is None:  # else it may have newer weights that are sound
+                self.loading = False
         elif self._question is not None and error.id == self._question[0]:
-            self._question, self._asks_again = None, False
+            self._tell(error.message, "error")
+            self.alternatives = None
+            self._answered()
         elif self._writing is not None and error.id == self._writing.id:
+            self._tell(error.message, "error")
             self._sent.clear()
             self.settings = self._in_force
             if self._writing.at is None:  # it never began, so nobody will say that it ended
                 self._end("failed")
+        # Else a key was pressed while the text was ending by itself, and nobody need be bothered with that.
 
     def _on_lost(self, lost: Lost) -> None:
         self._tell(f"The player is gone: {lost.reason} What it wrote is kept.", "error")
         self._question, self._asks_again = None, False
-        self._then = None
-        self.model, self.loading = None, self.run is not None
+        self.model, self.loading = None, self.run is not None and not lost.final
         if self._writing is not None:
             self._end("lost")
 
@@ -286,13 +295,15 @@ class Hearing:
         assert self._writing is not None
         self._writing.passage.reason = reason
         self._writing, self.paused = None, False
-        self._in_force = self.settings
         self._sent.clear()
         then, self._then = self._then, None
-        if then is not None:
-            then()
-        else:
+        if then is None:
             self._ask()
+            return
+        try:
+            then()
+        except TinygptError as error:  # whoever asked for it is not there to catch it any more
+            self._tell(str(error), "warning")
 
     def _ask(self) -> None:
         """Wants to know what else could stand where somebody points or, while nothing is written, next."""
@@ -310,8 +321,23 @@ class Hearing:
                 if name in KNOBS and value is not None
             }
         self._ids += 1
-        self._question = (self._ids, self._looked_at)
-        self._link.send(p.Explain(self.session.text(0, at + 1), at, self._ids, settings))
+        self._question = (self._ids, self._place())
+        start = max(0, at - MAX_SENT_CHARS)
+        self._link.send(p.Explain(self.session.text(start, at + 1), at - start, self._ids, settings))
+
+    def _answered(self) -> None:
+        """Nothing is asked any more; what could not be asked meanwhile is."""
+        again, self._question, self._asks_again = self._asks_again, None, False
+        if again:
+            self._ask()
+
+    def _place(self) -> Place:
+        return self._looked_at, self.session, self.session.shape
+
+    def _forget_written(self) -> None:
+        since = self._clock() - SPEED_SECONDS
+        while self._written and self._written[0][0] < since:
+            self._written.popleft()
 
     def _changed(self) -> None:
         self.version += 1

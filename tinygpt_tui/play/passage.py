@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 BLOCK = 4096  # characters
-MOST_RANK = 2**16 - 1
+MOST_RANK = MOST_LENGTH = 2**16 - 1
 
 Kind = Literal["typed", "written"]
 Settings = Mapping[str, float | None]
@@ -56,7 +56,7 @@ class Passage:
     Attributes:
         number: within the session, from 0, the root, which is empty.
         parent: what it goes on from; None for the root. offset: how many characters of the parent stand before it.
-        run, step, seed, settings: what began to write it; settings include the pace.
+        run, step, seed, settings: what began to write it; settings may include the pace.
         changes: in order of their tokens.
         reason: why it ended, "" while it is written.
         lengths, p, raw, rank: of each token its characters, its probability after and before the sampler, and its rank, at most 65,535.
@@ -91,6 +91,10 @@ class Passage:
 
     def append(self, text: str, p: float, raw: float, rank: int) -> None:
         """One token more."""
+        # A stranger's vocabulary may have such a one; its text counts, not that it was one token.
+        while len(text) > MOST_LENGTH:
+            self.append(text[:MOST_LENGTH], p, raw, rank)
+            text = text[MOST_LENGTH:]
         if len(text) != 1 and self._starts is None:
             self._starts = array("I", range(self.tokens))
         if self._starts is not None:
@@ -104,8 +108,16 @@ class Passage:
     def extend(
         self, text: str, lengths: array[int], p: array[float], raw: array[float], rank: array[int]
     ) -> None:
-        """Many tokens more, at once; `text` may hold characters behind those of the tokens in a typed passage only."""
-        if self._starts is None and any(length != 1 for length in lengths):
+        """Many tokens more, at once; a typed passage has none, only text.
+
+        Raises:
+            ValueError: the columns are not of one length, or the text is not that of the tokens.
+        """
+        if not len(lengths) == len(p) == len(raw) == len(rank):
+            raise ValueError("its figures are not those of the same tokens")
+        if len(text) != sum(lengths) and (lengths or self.kind != "typed"):
+            raise ValueError(f"its tokens have {sum(lengths):,} characters and its text has {len(text):,}")
+        if self._starts is None and lengths.count(1) != len(lengths):
             self._starts = array("I", range(self.tokens))
         if self._starts is not None:
             start = self.length
@@ -139,3 +151,11 @@ class Passage:
                 break
             found.update(change.settings)
         return found
+
+
+_OFF = {"top_k": 0, "top_p": 1, "min_p": 0, "repetition": 0}
+
+
+def in_words(name: str, value: float) -> str:
+    """A setting of the sampler with its value, such as "temperature 0.8" or "top-k off"."""
+    return f"{name.replace('_', '-')} {'off' if _OFF.get(name) == value else f'{value:g}'}"

@@ -10,8 +10,9 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
-from tinygpt_tui.play.passage import Kind, Passage, Settings
+from tinygpt_tui.play.passage import Kind, Passage, Settings, in_words
 
 
 @dataclass(frozen=True)
@@ -125,32 +126,28 @@ class Session:
         return [(s.at, s.at + size, s.passage.kind) for s, size in self._sized() if size]
 
     def marks(self) -> list[Mark]:
-        """Where the sampler's settings, the weights, the dice or the model differ from what came before, in order."""
-        found: list[Mark] = []
-        before: dict[str, float | None] | None = None
-        run = seed = None
+        """Where the sampler's settings, the weights, the dice or the model differ from those of the last written character, in order.
+
+        What was changed and changed again before a character was drawn makes one mark or none.
+        """
+        in_force: dict[int, _InForce] = {}  # from these places on
         for segment, size in self._sized():
             passage = segment.passage
-            if passage.kind == "typed":
+            # At its very end only the leaf may still draw a character.
+            end = size if passage is self.leaf else size - 1
+            if passage.kind == "typed" or end < 0:
                 continue
-            news = []
-            if run is not None and passage.run != run:
-                news.append(passage.run)
-            if seed is not None and passage.seed != seed:
-                news.append(f"seed {passage.seed}")
-            news += _differences(before, passage.settings)
-            if news:
-                found.append(Mark(segment.at, " · ".join(news)))
-            before = {**(before or {}), **passage.settings}
-            run, seed = passage.run, passage.seed
+            settings = {"weights": float(passage.step), **passage.settings}
+            in_force[segment.at] = _InForce(passage.run, passage.seed, settings)
             for change in passage.changes:
                 offset = passage.start_of(change.token)
-                if offset > size:
+                if offset > end:
                     break
-                if told := _differences(before, change.settings):
-                    found.append(Mark(segment.at + offset, " · ".join(told)))
-                before.update(change.settings)
-        return found
+                settings = {**settings, **change.settings}
+                in_force[segment.at + offset] = _InForce(passage.run, passage.seed, settings)
+        changes = zip(pairwise(in_force.values()), list(in_force)[1:], strict=True)
+        told = ((at, _differences(before, after)) for (before, after), at in changes)
+        return [Mark(at, " · ".join(words)) for at, words in told if words]
 
     def settings_at(self, at: int) -> dict[str, float | None]:
         """The settings that the character at `at` was drawn with; {} where it was typed."""
@@ -218,7 +215,16 @@ class Session:
         return True
 
     def restore(self, leaf: int, done: list[int], undone: list[int]) -> None:
-        """Shows what was shown when the session was kept. Raises IndexError when there is no such passage."""
+        """Shows what was shown when the session was kept.
+
+        Raises:
+            IndexError: there is no such passage, or one begins where its parent has no place.
+        """
+        for passage in self.all:
+            if passage.parent is not None and not 0 <= passage.offset <= passage.parent.length:
+                raise IndexError(
+                    f"passage {passage.number} begins outside of passage {passage.parent.number}"
+                )
         for number in (leaf, *done, *undone):
             if not 0 <= number < len(self.all):
                 raise IndexError(f"there is no passage {number}")
@@ -283,17 +289,26 @@ def _end_of(passage: Passage) -> Passage:
     return passage
 
 
-_NAMES = {"top_k": "top-k", "top_p": "top-p", "min_p": "min-p", "repetition": "loops", "chars_per_s": "speed"}
+@dataclass(frozen=True)
+class _InForce:
+    """What a character is drawn with; the settings include the weights, as their step."""
+
+    run: str
+    seed: int
+    settings: Settings
 
 
-def _differences(before: Settings | None, after: Settings) -> list[str]:
-    """What changed, in words; nothing at the very beginning. The pace is no matter of the text."""
-    if before is None:
-        return []
-    told = []
-    for name, value in after.items():
-        if name == "weights" and value is not None:
+def _differences(before: _InForce, after: _InForce) -> list[str]:
+    """What changed, in words. The pace is no matter of the text, and another model has other weights."""
+    same_run = before.run == after.run
+    told = [] if same_run else [after.run]
+    if before.seed != after.seed:
+        told.append(f"seed {after.seed}")
+    for name, value in after.settings.items():
+        if value is None or name == "chars_per_s" or before.settings.get(name, value) == value:
+            continue
+        if name != "weights":
+            told.append(in_words(name, value))
+        elif same_run:
             told.append(f"step {value:,.0f}")
-        elif name != "chars_per_s" and name in before and before[name] != value and value is not None:
-            told.append(f"{_NAMES.get(name, name)} {value:g}")
     return told

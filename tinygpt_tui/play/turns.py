@@ -26,7 +26,7 @@ class Turn:
 def wrapped(text: str, line: str, turns: Mapping[str, str]) -> str:
     """What to put behind `text` so that `line` is the person's turn and the model's is next."""
     gap = "" if not text or text.endswith("\n") else "\n"
-    said = " ".join(line.split("\n"))  # a turn is a line
+    said = " ".join(part for part in line.splitlines() if part)  # a turn is a line
     return f"{gap}{turns['user']}{said}\n{turns['model']}"
 
 
@@ -35,8 +35,9 @@ def turns_in(text: str, turns: Mapping[str, str]) -> list[Turn]:
     found: list[Turn] = []
     at = 0
     marks: tuple[tuple[Who, str], ...] = (("user", turns["user"]), ("model", turns["model"]))
+    marks = tuple((who, mark) for who, mark in marks if mark.strip("\n"))
     for line in text.split("\n"):
-        who = next(((who, mark) for who, mark in marks if mark and line.startswith(mark.rstrip("\n"))), None)
+        who = next(((who, mark) for who, mark in marks if line.startswith(mark.rstrip("\n"))), None)
         if who is not None:
             if found:
                 found[-1] = _ended(found[-1], at, text)
