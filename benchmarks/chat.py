@@ -12,11 +12,11 @@ import sys
 from engine.catalogue.smalltalk import HELD_OUT_NAME, HELD_OUT_SUM
 from engine.sampler import SamplerSettings
 from tinygpt_tui.cli.chat_command import Conversation
-from tinygpt_tui.cli.model_options import load_run
+from tinygpt_tui.cli.model_options import find_run, load_run
 
 
 def main() -> None:
-    loaded = load_run(sys.argv[1] if len(sys.argv) > 1 else None, "best")
+    loaded = load_run(find_run(sys.argv[1] if len(sys.argv) > 1 else None), "best")
 
     def answer(question: str, seed: int) -> str:
         conversation = Conversation(loaded, SamplerSettings(temperature=0.5), seed, 500)

@@ -22,6 +22,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("run", type=Path, help="the run's folder")
     parser.add_argument("--steps", type=int, default=None, help="for a resume, the new total of steps")
     parser.add_argument("--force", action="store_true", help="go on although memory looks too small")
+    parser.add_argument("--corpora", type=Path, default=None, help="where else the run's text may lie")
     parser.add_argument("--cache", type=Path, default=None, help="where fetched corpora lie")
     options = parser.parse_args(arguments)
     import time
@@ -36,7 +37,12 @@ def main(argv: list[str] | None = None) -> int:
 
         folder = RunFolder(options.run.resolve())
         return train(
-            folder, total_steps=options.steps, force=options.force, began=began, cache_dir=options.cache
+            folder,
+            corpora_dir=options.corpora,
+            total_steps=options.steps,
+            force=options.force,
+            began=began,
+            cache_dir=options.cache,
         )
     except TinygptError as error:
         sys.stderr.write(f"error: {error}\n")

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from engine import manifest, storage
 from engine.errors import CheckpointError, RunError
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 At = Literal["last", "best"] | int
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,31 @@ def find_checkpoint(folder: RunFolder, at: At = "last") -> tuple[Checkpoint, lis
     Raises:
         CheckpointError: there is none, or none that is sound.
     """
+    return _find(folder, at, manifest.verify)
+
+
+def find_weights(
+    folder: RunFolder, at: At, largest: int | None
+) -> tuple[Checkpoint, bytes | None, list[str]]:
+    """As `find_checkpoint`, for whoever only plays: the contents of the weights' file come with it, read and checked once.
+
+    What else a checkpoint has may be twice as large, and is neither read nor checked.
+
+    Args:
+        largest: bytes. A file of more is not read, and None takes the place of its contents.
+    """
+
+    def look(path: Path) -> tuple[Checkpoint, bytes | None]:
+        checkpoint = manifest.read(path)
+        fits = largest is None or checkpoint.file(MODEL).size <= largest
+        return checkpoint, manifest.read_file(checkpoint, MODEL) if fits else None
+
+    (checkpoint, data), skipped = _find(folder, at, look)
+    return checkpoint, data, skipped
+
+
+def _find(folder: RunFolder, at: At, look: Callable[[Path], Found]) -> tuple[Found, list[str]]:
+    """The first of the wanted checkpoints at which `look` finds nothing wrong, and why the others were skipped."""
     while True:
         infos = checkpoints(folder)
         wanted = [info for info in infos if info.step == at] if isinstance(at, int) else infos
@@ -130,7 +157,7 @@ def find_checkpoint(folder: RunFolder, at: At = "last") -> tuple[Checkpoint, lis
         skipped: list[str] = []
         for info in sorted(wanted, key=_by_loss) if at == "best" else wanted:
             try:
-                return manifest.verify(info.path), skipped
+                return look(info.path), skipped
             except CheckpointError as error:
                 if not os.path.lexists(info.path):
                     break  # not damaged, but pruned by the trainer meanwhile: look again
@@ -139,12 +166,12 @@ def find_checkpoint(folder: RunFolder, at: At = "last") -> tuple[Checkpoint, lis
             raise CheckpointError(f"{folder.name} has no sound checkpoint. {' '.join(skipped)}")
 
 
-def load_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """The weights, on the CPU. Raises CheckpointError if the file is damaged or a value is not finite."""
+def load_weights(checkpoint: Checkpoint, data: bytes | None = None) -> dict[str, Tensor]:
+    """The weights, on the CPU; from `data`, if their file has been read. Raises CheckpointError if it is damaged or a value not finite."""
     from engine import tensors
 
     name = str(checkpoint.path / MODEL)
-    weights = tensors.from_bytes(manifest.read_file(checkpoint, MODEL), name)
+    weights = tensors.from_bytes(manifest.read_file(checkpoint, MODEL) if data is None else data, name)
     tensors.check_finite(weights, name)
     return weights
 

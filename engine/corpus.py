@@ -16,6 +16,7 @@ import os
 import re
 import stat
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -149,7 +150,7 @@ def store_text(corpora_dir: Path, corpus: Corpus) -> Path | None:
 
 
 def load_stored(
-    corpora_dir: Path,
+    corpora_dirs: Sequence[Path],
     sha256: str,
     source: str | None,
     *,
@@ -160,6 +161,7 @@ def load_stored(
     """The text of a run by its hash: as stored, or, if that is missing or damaged, from where it came.
 
     Args:
+        corpora_dirs: where it may be stored, the likeliest first.
         source: what `read_corpus` was given, a path made absolute; None if it cannot be read again.
         encoding, force_text, cache_dir: as they were given to `read_corpus`.
 
@@ -168,18 +170,13 @@ def load_stored(
     """
     if not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise CorpusError(f"{printable(sha256)} is not the hash of a corpus: the run's run.json is damaged.")
-    path = corpora_dir / f"{sha256}.txt"
-    state = f"The stored corpus {printable(str(path))}"
-    try:
-        if not path.is_file():
-            state += " is missing"
-        else:
-            data = path.read_bytes() if path.stat().st_size <= STORE_BYTES else b""
-            if hashlib.sha256(data).hexdigest() == sha256:
-                return data.decode("utf-8")
-            state += " was changed after it was stored"
-    except (OSError, UnicodeDecodeError) as error:
-        state += f" cannot be read ({why(error)})"
+    states = []
+    for corpora_dir in dict.fromkeys(corpora_dirs):
+        try:
+            return _stored(corpora_dir / f"{sha256}.txt", sha256)
+        except CorpusError as error:
+            states.append(str(error))
+    state = f"The stored corpus {', and '.join(states)}"
     advice = "put the original back, or train a new run."
     if source is None or source == "-":
         raise CorpusError(f"{state}: {advice}")
@@ -192,6 +189,20 @@ def load_stored(
     if corpus.sha256 != sha256:
         raise CorpusError(f"{state}, and {printable(source)} is not the text this run learned: {advice}")
     return corpus.text
+
+
+def _stored(path: Path, sha256: str) -> str:
+    """The text in a file that must have this hash. Raises CorpusError: what is the matter with it."""
+    shown = printable(str(path))
+    try:
+        if not path.is_file():
+            raise CorpusError(f"{shown} is missing")
+        data = path.read_bytes() if path.stat().st_size <= STORE_BYTES else b""
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise CorpusError(f"{shown} was changed after it was stored")
+        return data.decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CorpusError(f"{shown} cannot be read ({why(error)})") from None
 
 
 def _read(

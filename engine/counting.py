@@ -13,22 +13,41 @@ from numpy.typing import NDArray
 from engine import events
 from engine.events import Event
 from engine.generate import generate
+from engine.preparing import Prepared, record
 from engine.sampler import SamplerSettings
 from models.ngram import NGram
 
 if TYPE_CHECKING:
-    from engine.preparing import Prepared
+    from engine.control import Request
     from engine.training import Job, State, Surroundings
 
 
 def count(job: Job, state: State, around: Surroundings, prepared: Prepared) -> Iterator[Event]:
-    """Counts the training split, measures it on the validation split, saves, and says goodbye."""
+    """Counts the training split, measures it on the validation split, saves, and says goodbye.
+
+    It begins for the others once it has counted: before, nobody knows how many parameters there will be. A signal or a
+    request ends it between two orders, and nothing is kept.
+    """
     began = time.monotonic()
-    yield events.Start(job.run, 0, 0, 1, job.recipe.seed)
-    model = NGram.count(job.model.config, job.batches.ids)
+    heard: list[Request] = []
+
+    def go_on() -> bool:
+        heard.extend(around.requests())
+        return not around.ending() and all(request.do != "stop" for request in heard)
+
+    model = NGram.count(job.model.config, job.batches.ids, go_on)
+    params = model.num_params() if model else 0
+    if model:
+        record(prepared, params)
+    yield events.Start(job.run, 0, params, 1, job.recipe.seed)
+    for request in heard:
+        yield events.Control(request.id, 0, request.do, request.value, request.prompt)
+    if model is None:
+        state.seconds = time.monotonic() - began
+        yield events.Done(job.run, 0, None, None, 0, state.seconds, 0.0, 0, "stopped")
+        return
     job.model = model
-    params = model.num_params()
-    state.step, state.train_chars = 1, len(prepared.train_text)
+    state.step, state.train_chars = 1, round(job.chars_per_token * len(job.batches.ids))
     nats = total_nats(model, job.val_ids) / max(1, job.val_chars - 1)
     state.val_loss = state.best_val_loss = nats if math.isfinite(nats) else None
     state.eval_step = state.best_step = 1

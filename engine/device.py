@@ -6,6 +6,7 @@ slower than float32. What a run settled on is written to its folder and obeyed o
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import shutil
@@ -15,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from threadpoolctl import LibController, ThreadpoolController
 
 if TYPE_CHECKING:
     from models.interface import LanguageModel
@@ -73,6 +76,25 @@ def use(machine: Machine) -> torch.device:
     return torch.device(machine.device)
 
 
+def set_threads(threads: int, for_numpy: int | None = None) -> None:
+    """Computes on so many threads from now on: torch, and what multiplies for numpy, which knows nothing of torch's number.
+
+    Args:
+        for_numpy: its own number; that of torch, if not given. Never more than it came with.
+    """
+    torch.set_num_threads(threads)
+    for library, most in _numpy_libraries():
+        library.set_num_threads(min(most, threads if for_numpy is None else for_numpy))
+
+
+@functools.cache
+def _numpy_libraries() -> tuple[tuple[LibController, int], ...]:
+    """What multiplies for numpy, each with the number of threads it came with: its own choice, or a person's by OPENBLAS_NUM_THREADS."""
+    assert np.__version__  # numpy's library is looked for among those that are loaded
+    libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+    return tuple((library, library.num_threads) for library in libraries)
+
+
 def describe() -> dict[str, str]:
     """What `tinygpt doctor` shows of the engine's side of the machine."""
     machine = probe()
@@ -102,27 +124,36 @@ def use_for_playing(model: LanguageModel) -> None:
     """Sets the threads up for writing one character at a time with `model`.
 
     One for torch even where the model is large: the lean step (`models.lean`) multiplies in numpy, whose threads and torch's would
-    wait for each other.
+    wait for each other. For numpy as many as there are cores nobody else computes on: where they are taken, its threads wait
+    in turn for one that has no core, and a character takes ten times as long.
     """
     small = sum(p.numel() for p in model.parameters()) < SMALL_PARAMS
     alone = small or model.config.arch in ("modern", "classic")
-    torch.set_num_threads(1 if alone else min(MAX_THREADS, available_cores()))
+    set_threads(
+        1 if alone else min(MAX_THREADS, available_cores()), 1 if small else min(MAX_THREADS, _free_cores())
+    )
+
+
+def _free_cores() -> int:
+    """The cores that nobody computed on in the last minute; at least one, for us."""
+    return max(1, available_cores() - round(os.getloadavg()[0]))
 
 
 @contextmanager
 def playing(model: LanguageModel) -> Iterator[None]:
     """Writes with `model` for a while in a process that trains; threads, dtype and mode are put back afterwards.
 
+    On one thread: the others of this process spin for a while after an update, and other trainers may be at work.
     In float32, as its checkpoints are played: what a run writes at a step is what `tinygpt sample` writes there.
     """
     threads, was_training, dtype = torch.get_num_threads(), model.training, model.compute_dtype
     model.eval()
     model.compute_dtype = None
-    use_for_playing(model)
+    set_threads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
+        set_threads(threads)
         model.compute_dtype = dtype
         model.train(was_training)
 

@@ -25,6 +25,10 @@ class UsageError(TinygptError):
     exit_code = 2
 
 
+class TakenError(UsageError):
+    """Something of that name exists already."""
+
+
 class SettingsError(UsageError):
     """The settings file is corrupt, newer than this program, or holds a value out of range."""
 

@@ -133,7 +133,11 @@ class Warn:
 
 @dataclass(frozen=True)
 class Done:
-    """The run ended well; `reason` is why (steps, time, patience, stop, …)."""
+    """The run ended well; `reason` is why (steps, time, patience, stop, …).
+
+    `seconds` are those spent in updates; `wall_seconds` all that went by, in every process of the run together, without the pauses
+    of a run by time.
+    """
 
     run: str
     step: int
@@ -144,6 +148,7 @@ class Done:
     chars_per_s: float
     params: int
     reason: str
+    wall_seconds: float | None = None
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,12 @@ from typing import Any
 
 from engine import catalogue, events
 from engine.corpus import Corpus, split, store_text
-from engine.errors import CorpusError, UsageError
+from engine.errors import CorpusError, TakenError, UsageError
 from engine.event_log import read_events
 from engine.recipe import KNOBS, Recipe
+from engine.run_list import texts_in_turn
 from engine.runs import RunFolder, check_name, suggest_name
-from engine.schedule import Plan
+from engine.schedule import Plan, RateChange
 from models.config import DEFAULT_SIZE, SIZES
 
 VERSION = 1  # of request.json
@@ -59,17 +60,15 @@ def new_run(
         UsageError: a value is out of range, values do not fit together, or the name is not allowed or taken.
         CorpusError: the text is too short.
         ResourceError: it cannot be written.
+        BusyError: other processes kept the folder for seconds.
     """
     values = dict(values or {})
     runs_dir = data_dir / "runs"
     check_request(runs_dir, name, size, values if recipe is None else {})
-    _check_length(corpus, values.get("block_size", 0) if recipe is None else recipe.block_size)
-    if name is None:
-        name = suggest_name(corpus.name, runs_dir)
-    if store_text(data_dir / "corpora", corpus) is None and corpus.source == "-":
-        raise CorpusError(
-            f"Standard input holds {len(corpus.text):,} characters, too many to keep a copy of: save it as a file and name that."
-        )
+    if recipe is None:
+        _check_length(corpus, values.get("block_size", 0), " or a smaller block_size")
+    else:
+        _check_length(corpus, recipe.block_size)
     request: dict[str, Any] = {
         "version": VERSION,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -87,7 +86,17 @@ def new_run(
     }
     if recipe is not None:
         request["recipe"] = recipe.to_json()
-    return RunFolder.create(runs_dir, name, request)
+    # A text that no run names yet could be deleted with the last run that did.
+    with texts_in_turn(data_dir, storing=True):
+        if store_text(data_dir / "corpora", corpus) is None and corpus.source == "-":
+            raise CorpusError(
+                f"Standard input holds {len(corpus.text):,} characters, too many to keep a copy of: save it as a file and name that."
+            )
+        if name is not None:
+            return RunFolder.create(runs_dir, name, request)
+        while True:
+            with suppress(TakenError):  # somebody else was quicker with that name
+                return RunFolder.create(runs_dir, suggest_name(corpus.name, runs_dir), request)
 
 
 def check_request(runs_dir: Path, name: str | None, size: str, values: Mapping[str, Any]) -> None:
@@ -107,7 +116,7 @@ def check_request(runs_dir: Path, name: str | None, size: str, values: Mapping[s
 
 
 def recipe_of(folder: RunFolder) -> Recipe:
-    """The recipe that repeats a run: as it was settled, with the plans it made on its way, and no clock.
+    """The recipe that repeats a run: as it was settled, with the plans it made and the rates it was given on its way, and no clock.
 
     Raises:
         CheckpointError: the run has not begun, or its files are damaged.
@@ -116,7 +125,10 @@ def recipe_of(folder: RunFolder) -> Recipe:
     recipe = Recipe.from_json(folder.read_run()["recipe"])
     told = read_events(folder)
     plans = list(recipe.plans)
+    changes = {change.id: change for change in recipe.rate_changes}
     for event in told:
+        if isinstance(event, events.Control) and event.do == "lr" and event.value:
+            changes[event.id] = RateChange(event.id, event.step, event.value)
         if isinstance(event, events.Plan):
             plan = Plan(event.step, event.start, event.horizon)
             if plan not in plans:
@@ -127,11 +139,17 @@ def recipe_of(folder: RunFolder) -> Recipe:
         plans.append(Plan(last.step, plans[-1].start, last.step))
         recipe = replace(recipe, patience=0)
     steps = plans[-1].horizon if plans else recipe.steps
-    return replace(recipe, time=None, steps=steps, plans=tuple(plans))
+    rate_changes = tuple(sorted(changes.values(), key=lambda change: change.step))
+    return replace(recipe, time=None, steps=steps, plans=tuple(plans), rate_changes=rate_changes)
 
 
 def start_detached(
-    folder: RunFolder, *, total_steps: int | None = None, force: bool = False, cache_dir: Path | None = None
+    folder: RunFolder,
+    *,
+    corpora_dir: Path | None = None,
+    total_steps: int | None = None,
+    force: bool = False,
+    cache_dir: Path | None = None,
 ) -> int:
     """Starts a trainer that outlives this process and its terminal; returns its process id.
 
@@ -143,6 +161,8 @@ def start_detached(
         command += ["--steps", str(total_steps)]
     if force:
         command += ["--force"]
+    if corpora_dir is not None:
+        command += ["--corpora", str(corpora_dir.absolute())]
     if cache_dir is not None:
         command += ["--cache", str(cache_dir.absolute())]
     log = folder.open_log()
@@ -201,13 +221,13 @@ def _check_values(size: str, values: Mapping[str, Any]) -> None:
     raise problems[0]
 
 
-def _check_length(corpus: Corpus, block_size: int) -> None:
+def _check_length(corpus: Corpus, block_size: int, remedy: str = "") -> None:
     train, _ = split(corpus.text)
     least = max(MIN_TRAIN_CHARS, block_size + 1)
     if len(train) < least:
         raise CorpusError(
             f"The corpus is too short to learn from: it has {len(corpus.text)} characters and needs at least "
-            f"{-(-least * 10 // 9)}; give more text{' or a smaller block_size' if block_size else ''}."
+            f"{-(-least * 10 // 9)}; give more text{remedy if block_size else ''}."
         )
 
 

@@ -7,7 +7,6 @@ shape has. No code is loaded, ever. What it leaves out: the tensors a trainer re
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +15,9 @@ from torch import Tensor
 
 import models
 from engine import manifest
-from engine.checkpoint import At, find_checkpoint, load_weights
+from engine.checkpoint import At, find_weights, load_weights
 from engine.errors import CheckpointError
+from engine.manifest import Checkpoint
 from engine.runs import RunFolder
 from engine.tensors import HEADER_LIMIT
 from engine.tokenizer import Tokenizer, tokenizer_from_json
@@ -71,15 +71,11 @@ def load(folder: RunFolder, at: At = "best", dtype: torch.dtype | None = None) -
             f"{folder.tokenizer} has {tokenizer.vocab_size:,} symbols, but the model {config.vocab_size:,}: "
             "they are not from the same run."
         )
-    while True:
-        checkpoint, skipped = find_checkpoint(folder, at)
-        try:
-            model = load_model(checkpoint, config)
-            break
-        except CheckpointError:
-            # The trainer may have pruned it between the two looks; then there is a newer one.
-            if os.path.lexists(checkpoint.path):
-                raise
+    shapes = None if config.arch == "ngram" else _shapes(config)
+    # A file far larger than the model is not its file, and no memory is taken for it.
+    largest = None if shapes is None else _size(shapes) + HEADER_LIMIT + 8
+    checkpoint, data, skipped = find_weights(folder, at, largest)
+    model = _model(checkpoint, data, config, shapes)
     model.eval().requires_grad_(False)  # it will not change: a lean copy of it may be kept
     if dtype is not None:
         model.to(dtype)
@@ -88,29 +84,29 @@ def load(folder: RunFolder, at: At = "best", dtype: torch.dtype | None = None) -
     )
 
 
-def load_model(checkpoint: manifest.Checkpoint, config: ModelConfig) -> LanguageModel:
-    """A model of `config` with the weights of `checkpoint`.
+def _model(
+    checkpoint: Checkpoint, data: bytes | None, config: ModelConfig, shapes: dict[str, Tensor] | None
+) -> LanguageModel:
+    """A model of `config` with the weights in `data`, the contents of their file in `checkpoint`.
 
     Raises:
         CheckpointError: the weights are damaged, not finite, or not those of `config`.
     """
     name = checkpoint.path / manifest.MODEL
-    if config.arch == "ngram":
+    if shapes is None:
         from models.ngram import NGram
 
         try:
-            return NGram.from_tensors(config, load_weights(checkpoint))
+            return NGram.from_tensors(config, load_weights(checkpoint, data))
         except ValueError as error:
             raise CheckpointError(f"{name} does not fit the model of its run: {error}.") from error
-    shapes = _shapes(config)
-    # The file must be as large as the model before memory for either is taken.
-    size = checkpoint.file(manifest.MODEL).size
-    needed = sum(tensor.numel() * tensor.element_size() for tensor in shapes.values())
-    if not needed <= size <= needed + HEADER_LIMIT + 8:
+    # The file must be as large as the model before memory for the model is taken.
+    if data is None or len(data) < _size(shapes):
+        size = checkpoint.file(manifest.MODEL).size
         raise CheckpointError(
-            f"{name} does not fit the model of its run: {size:,} bytes for {needed:,} of weights."
+            f"{name} does not fit the model of its run: {size:,} bytes for {_size(shapes):,} of weights."
         )
-    weights = load_weights(checkpoint)
+    weights = load_weights(checkpoint, data)
     if problem := _misfit(weights, shapes):
         raise CheckpointError(f"{name} does not fit the model of its run: {problem}.")
     # Initial weights are drawn only to be replaced: the caller's random numbers must not notice.
@@ -131,6 +127,11 @@ def _shapes(config: ModelConfig) -> dict[str, Tensor]:
     """The tensors of a model without their memory."""
     with torch.device("meta"):
         return models.build(config).state_dict()
+
+
+def _size(shapes: dict[str, Tensor]) -> int:
+    """Bytes of the values of such tensors."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in shapes.values())
 
 
 def _misfit(weights: dict[str, Tensor], shapes: dict[str, Tensor]) -> str | None:

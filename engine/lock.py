@@ -3,6 +3,8 @@
 The lock is flock(2)'s, which the system drops with its holder however that one dies, so a free lock
 means that nobody trains: no process table, no heartbeat, no stale file. What it leaves out: the state of a
 run (`engine.runs`).
+
+`turn` is for a moment: whoever reads, thinks and writes in a folder that others change too.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ import errno
 import fcntl
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -18,6 +22,7 @@ from engine import storage
 from engine.errors import BusyError, CheckpointError, ResourceError
 from engine.reading import open_read
 
+TURN_SECONDS = 5.0
 _PATIENCE_SECONDS = 2.0
 _PID_WIDTH = 20  # always as many bytes, so that a new number covers the old one
 
@@ -96,6 +101,44 @@ def holder(path: Path) -> int | None:
         return int(text[0]) if text and text[0].isdigit() else None
     finally:
         os.close(fd)
+
+
+@contextmanager
+def turn(folder: Path, what: Path, *, shared: bool = False) -> Iterator[None]:
+    """Keeps others who take turns in `folder` from changing `what` in it between our reading and our writing it.
+
+    The folder itself is locked: files in it are replaced at each change, and one to be locked would lie about for ever. A folder
+    that is not there, or whose filesystem has no locks, keeps nobody waiting. Those whose turn is `shared` are in each other's way
+    no more than readers are.
+
+    Raises:
+        BusyError: another process kept it for seconds.
+    """
+    try:
+        fd = os.open(folder, os.O_RDONLY)
+    except OSError:
+        yield
+        return
+    try:
+        _wait(fd, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, what)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _wait(fd: int, kind: int, what: Path) -> None:
+    deadline = time.monotonic() + TURN_SECONDS
+    while True:
+        try:
+            fcntl.flock(fd, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise BusyError(f"{what} is being changed by another process: try again.") from None
+            time.sleep(0.002)
+        except OSError:
+            return
+        else:
+            return
 
 
 def _take(fd: int, path: Path) -> None:

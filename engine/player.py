@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import torch
 
 from engine import protocol
-from engine.device import SMALL_PARAMS
+from engine.device import SMALL_PARAMS, set_threads
 from engine.errors import TinygptError, UsageError
 from engine.generate import CachedDecoder, Continuation, Stream, start_token
 from engine.player_writing import Writing, shown
@@ -91,7 +91,7 @@ class Player:
         *,
         threads: int | None = None,
         clock: Callable[[], float] = time.monotonic,
-        set_threads: Callable[[int], None] = torch.set_num_threads,
+        set_threads: Callable[[int], None] = set_threads,
     ) -> None:
         """`threads` None: one while the followed run trains or for a small model, else torch's own number."""
         self._library, self._mail, self._send = library, mail, send

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -42,29 +42,28 @@ class Prepared:
     """A job that is ready to start, or to go on.
 
     Attributes:
-        train_text, val_text: the two splits.
-        info: what run.json says.
+        folder: the run's.
+        info: what run.json says, or will say.
         warnings: sentences for the person, before the first step.
         wall_seconds: what earlier processes of this run spent, pauses excluded.
     """
 
+    folder: RunFolder
     job: Job
     state: State
     info: dict[str, Any]
-    train_text: str
-    val_text: str
     warnings: list[str]
     wall_seconds: float
 
 
 def prepare(
-    folder: RunFolder, corpora_dir: Path, *, spent: float, total_steps: int | None, force: bool,
+    folder: RunFolder, corpora_dirs: Sequence[Path], *, spent: float, total_steps: int | None, force: bool,
     cache_dir: Path | None = None,
 ) -> Prepared:  # fmt: skip
     """Reads or settles the run.
 
     Args:
-        corpora_dir: where the texts of runs are kept.
+        corpora_dirs: where the text may be kept.
         spent: seconds of a `--time` budget that are gone.
         total_steps: for a resume, the new total of steps.
         force: go on although memory looks too small.
@@ -76,7 +75,7 @@ def prepare(
     request = folder.read_request()
     corpus = _corpus_of(request)
     text = load_stored(
-        corpora_dir,
+        corpora_dirs,
         corpus["sha256"],
         corpus.get("source"),
         encoding=corpus.get("encoding"),
@@ -117,7 +116,6 @@ def prepare(
         tokenizer=tokenizer,
         device=device,
     )
-    info["params"] = model.num_params()
     plans = list(recipe.plans) or [Plan(0, 0, recipe.steps, timed=recipe.time is not None)]
     state, wall_seconds = State(plans=plans), 0.0
     # If all are damaged, that is said: days of training are not silently begun again.
@@ -127,11 +125,20 @@ def prepare(
         wall_seconds = _restore(job, state, checkpoint)
         # A plan made at this very step may be younger than the checkpoint, which is written only once.
         state.plans += [plan for plan in _told_plans(folder, state.step) if plan not in state.plans]
-    _extend(state, total_steps)
+    _extend(state, total_steps, recipe.arch)
+    prepared = Prepared(folder, job, state, info, warnings, wall_seconds)
+    if recipe.arch != "ngram":  # how large that one is, only counting tells
+        record(prepared, model.num_params())
+    return prepared
+
+
+def record(prepared: Prepared, params: int) -> None:
+    """Writes down, once, what the run was settled on; `params` are its trained values. Raises ResourceError."""
+    folder = prepared.folder
+    prepared.info["params"] = params
     if not folder.run.exists():
-        folder.write_tokenizer(tokenizer.to_json())
-        folder.write_run(info)
-    return Prepared(job, state, info, train_text, val_text, warnings, wall_seconds)
+        folder.write_tokenizer(prepared.job.tokenizer.to_json())
+        folder.write_run(prepared.info)
 
 
 def check_length(tokens: int, block_size: int) -> None:
@@ -233,10 +240,14 @@ def _told_plans(folder: RunFolder, step: int) -> list[Plan]:
     ]
 
 
-def _extend(state: State, total_steps: int | None) -> None:
+def _extend(state: State, total_steps: int | None, arch: str) -> None:
     """Puts a new total of steps into force: the rate re-warms if it had run out, else its course is stretched."""
     if total_steps is None:
         return
+    if arch == "ngram":
+        raise UsageError(
+            "An ngram model counts once and is done; there are no steps to ask for with --steps."
+        )
     if total_steps <= state.step:
         raise UsageError(f"The run has made {state.step} steps already; ask for more than that with --steps.")
     finished = state.step >= state.horizon

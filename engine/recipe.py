@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from engine.errors import UsageError
-from engine.schedule import Course, Plan
+from engine.schedule import Course, Plan, RateChange
 from models.config import ARCHITECTURES, MAX_BLOCK, MAX_LAYERS, MAX_ORDER, MAX_VOCAB, MAX_WIDTH, ModelConfig
 
 
@@ -28,7 +28,8 @@ def _knob(default: Any, help: str, *, low: float | None = None, high: float | No
 class Recipe:
     """A training run, resolved. Each field's metadata holds its help, unit, bounds and choices (see `check`).
 
-    `plans` are those that a finished run made, when its recipe is to be repeated step by step; empty for a new run.
+    `plans` and `rate_changes` are those that a finished run made, when its recipe is to be repeated step by step; empty for a
+    new run.
 
     Raises:
         UsageError: a value is out of range or does not fit another.
@@ -85,11 +86,11 @@ class Recipe:
         None, "wall time of the whole run, which then settles the steps", low=1, high=10**8, unit="seconds"
     )
     plans: tuple[Plan, ...] = ()
+    rate_changes: tuple[RateChange, ...] = ()
 
     def __post_init__(self) -> None:
-        for f in fields(self):
-            if f.name != "plans":
-                check(f.name, getattr(self, f.name))
+        for name in KNOBS:
+            check(name, getattr(self, name))
         if self.arch != "ngram" and self.n_embd % self.n_head:
             raise UsageError(
                 f"n_embd ({self.n_embd}) must be a multiple of n_head ({self.n_head}); choose another n_head."
@@ -126,13 +127,14 @@ class Recipe:
             raise UsageError(f"The recipe has unknown fields: {', '.join(map(str, unknown))}.")
         values = dict(data)
         values["plans"] = _plans_from_json(data.get("plans", ()))
+        values["rate_changes"] = _rate_changes_from_json(data.get("rate_changes", ()))
         return cls(**values)
 
     def with_values(self, **values: Any) -> Recipe:
         return replace(self, **values)
 
 
-KNOBS = {f.name: f for f in fields(Recipe) if f.name != "plans"}
+KNOBS = {f.name: f for f in fields(Recipe) if f.name not in ("plans", "rate_changes")}
 
 
 def check(name: str, value: object) -> None:
@@ -196,3 +198,18 @@ def _plans_from_json(data: Any) -> tuple[Plan, ...]:
             "The recipe's plans are damaged; each has a step, a start and a horizon, in the order of the steps."
         )
     return plans
+
+
+def _rate_changes_from_json(data: Any) -> tuple[RateChange, ...]:
+    try:
+        changes = tuple(RateChange(**change) for change in data)
+    except TypeError:
+        changes = (RateChange("", -1, -1),)
+    for change in changes:
+        sound = isinstance(change.id, str) and 1 <= len(change.id) <= 64
+        sound = sound and type(change.step) is int and 0 <= change.step <= 10**12
+        if not sound or type(change.factor) not in (int, float) or not 0 < change.factor <= 1000:
+            raise UsageError(
+                "The recipe's changes of the learning rate are damaged; each has an id, a step and a factor."
+            )
+    return changes

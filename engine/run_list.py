@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ from typing import Any
 
 from engine import storage
 from engine.checkpoint import CheckpointInfo, checkpoints
-from engine.errors import CheckpointError
-from engine.reading import why
+from engine.errors import CheckpointError, ResourceError
+from engine.lock import turn
+from engine.reading import JSON_LIMIT, read_bytes, why
 from engine.runs import RunFolder, Status, check_name
 
 
@@ -101,18 +103,78 @@ def resolve_run(runs_dir: Path, name_or_path: str | None) -> RunFolder:
 
 
 def delete_run(runs_dir: Path, name: str) -> None:
-    """Delete a run for good; a crash meanwhile leaves it whole or gone from every list.
+    """Delete a run for good, and the text it learned, if no other run beside it or in the trash beside them did.
+
+    A crash meanwhile leaves it whole or gone from every list.
 
     Raises:
         UsageError: that is no name of a run.
         CheckpointError: there is no such run.
-        BusyError: it is being trained.
-        ResourceError: the folder cannot be changed.
+        BusyError: it is being trained, or a run is being made at this moment.
+        ResourceError: the folder or the text cannot be changed.
     """
     folder = own_run(runs_dir, name)
-    with nobody_training(folder):
-        storage.discard(folder.path)
-    storage.sweep(runs_dir, temporaries=False)
+    with texts_in_turn(runs_dir.parent):
+        with nobody_training(folder):
+            text = text_of(folder)
+            storage.discard(folder.path)
+        storage.sweep(runs_dir, temporaries=False)
+        forget_texts(runs_dir.parent, {text} if text else set())
+
+
+@contextmanager
+def texts_in_turn(data_dir: Path, *, storing: bool = False) -> Iterator[None]:
+    """For whoever deletes or moves runs, or is `storing` a text and then makes a run that names it. Raises BusyError after seconds."""
+    with turn(data_dir, data_dir, shared=storing):
+        yield
+
+
+def text_of(folder: RunFolder) -> str | None:
+    """The hash under which the text of a run is stored, or None if the run does not say."""
+    for read in (folder.read_request, folder.read_run):
+        try:
+            corpus = read().get("corpus")
+        except CheckpointError:
+            continue
+        sha256 = corpus.get("sha256") if isinstance(corpus, dict) else None
+        if isinstance(sha256, str) and re.fullmatch(r"[0-9a-f]{64}", sha256):
+            return sha256
+    return None
+
+
+def forget_texts(data_dir: Path, hashes: set[str]) -> None:
+    """Deletes for good the stored texts of these hashes that no run names, be it in the list or in the trash.
+
+    For whoever has taken the turn (`texts_in_turn`).
+
+    Raises:
+        CheckpointError: a folder cannot be read. ResourceError: a text cannot be deleted.
+    """
+    left = [path for part in ("runs", "trash") for path in folders_in(data_dir / part)]
+    for sha256 in hashes:
+        text = data_dir / "corpora" / f"{sha256}.txt"
+        if any(_names(path, sha256) for path in left):
+            continue
+        try:
+            storage.ops.unlink(text)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise ResourceError(
+                f"The text of the run, {text}, cannot be deleted ({why(error)}): delete it by hand."
+            ) from error
+
+
+def _names(path: Path, sha256: str) -> bool:
+    """Whether a run means the text of this hash; a run that is damaged is searched for it all the same."""
+    folder = RunFolder(path)
+    for file in (folder.request, folder.run):
+        try:
+            if os.path.lexists(file) and sha256.encode() in read_bytes(file, JSON_LIMIT):
+                return True
+        except CheckpointError:
+            return True  # nobody can tell
+    return False
 
 
 def own_run(runs_dir: Path, name: str) -> RunFolder:

@@ -17,7 +17,7 @@ from typing import Any
 
 from engine import lock as locks
 from engine import storage
-from engine.errors import CheckpointError, UsageError
+from engine.errors import CheckpointError, TakenError, UsageError
 from engine.reading import read_bytes, read_json
 
 VERSION = 1  # of run.json
@@ -113,12 +113,18 @@ class RunFolder:
     def lock(self) -> Path:
         return self.path / "lock"
 
+    @property
+    def corpora(self) -> Path:
+        """The texts that the runs beside this one learned, unless it was copied away from them."""
+        return self.path.absolute().parent.parent / "corpora"
+
     @classmethod
     def create(cls, runs_dir: Path, name: str, request: dict[str, Any]) -> RunFolder:
         """A new run that holds its request; it appears whole or not at all.
 
         Raises:
-            UsageError: the name is not allowed or taken.
+            TakenError: there is such a run.
+            UsageError: the name is not allowed.
             ResourceError: the folder cannot be written.
         """
         check_name(name)
@@ -130,7 +136,7 @@ class RunFolder:
             storage.publish(temporary, final)
         except FileExistsError:
             storage.remove_unpublished(temporary)
-            raise UsageError(f"A run named {name} exists in {runs_dir}: choose another name.") from None
+            raise TakenError(f"A run named {name} exists in {runs_dir}: choose another name.") from None
         except Exception:
             storage.remove_unpublished(temporary)
             raise

@@ -25,6 +25,15 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class RateChange:
+    """From `step` on, the rate is multiplied by `factor`; `id` is that of the request which asked for it."""
+
+    id: str
+    step: int
+    factor: float
+
+
+@dataclass(frozen=True)
 class Course:
     """The shape of the rate between a plan's start and its horizon.
 

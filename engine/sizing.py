@@ -7,9 +7,11 @@ measurements of our own (`engine.size_ladder`). Everything a person sets explici
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,6 +26,9 @@ from engine.size_ladder import LADDER as LADDER
 from engine.size_ladder import OPERATIONS_PER_WEIGHT, fit, named_rung, rung_for, training_bytes
 from engine.size_ladder import Rung as Rung
 from models.config import DEFAULT_SIZE, ModelConfig
+
+CONTROL_GROUP = Path("/sys/fs/cgroup")
+NO_LIMIT = 1 << 60  # bytes; the first version of control groups says "none" by some number beyond that
 
 
 def settle(
@@ -125,7 +130,15 @@ def check_memory(recipe: Recipe, vocab_size: int, available: int | None) -> None
 
 
 def available_memory() -> int | None:
-    """Bytes this process could still take, or None where the system does not tell."""
+    """Bytes this process could still take, or None where the system does not tell.
+
+    What the machine has free, and what the limit of its control group leaves where there is one: beyond that the process is killed.
+    """
+    known = [free for free in (_free_memory(), _left_in_group()) if free is not None]
+    return min(known, default=None)
+
+
+def _free_memory() -> int | None:
     try:
         with open("/proc/meminfo", encoding="ascii") as lines:  # noqa: PTH123
             for line in lines:
@@ -133,4 +146,23 @@ def available_memory() -> int | None:
                     return int(line.split()[1]) * 1024
     except (OSError, ValueError):
         pass
+    return None
+
+
+def _left_in_group() -> int | None:
+    """What a control group, of either version, leaves its processes: files that were read and are not in use give way."""
+    for limit, used, cache in (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        try:
+            most = int((CONTROL_GROUP / limit).read_text())
+            left = most - int((CONTROL_GROUP / used).read_text())
+            stat = (CONTROL_GROUP / limit).with_name("memory.stat").read_text()
+        except (OSError, ValueError):  # no such group, or no limit ("max")
+            continue
+        if most >= NO_LIMIT:
+            continue
+        found = re.search(rf"^{cache} (\d+)$", stat, re.MULTILINE)
+        return max(0, left + (int(found[1]) if found else 0))
     return None

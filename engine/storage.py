@@ -16,6 +16,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -26,6 +27,8 @@ TRASH = ".trash-"  # no longer published: to be swept at any time
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+# What /proc, a name too long and the like answer to who wants to make a folder. Elsewhere these say that something was deleted.
+_NOWHERE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
 
 
 class Ops:
@@ -167,11 +170,12 @@ def make_private_dir(path: Path) -> None:
     Raises:
         ResourceError: as for `write_atomic`.
     """
-    if path.is_dir():
-        return
+    with _explained(path.parent, _NOWHERE):
+        if path.is_dir():
+            return
     if path.parent != path:
         make_private_dir(path.parent)
-    with _explained(path.parent):
+    with _explained(path.parent, _NOWHERE):
         try:
             ops.mkdir(path, 0o700)
         except FileExistsError:
@@ -306,7 +310,7 @@ def _write_all(fd: int, data: bytes) -> None:
 
 
 @contextmanager
-def _explained(folder: Path) -> Iterator[None]:
+def _explained(folder: Path, refused: AbstractSet[int] = frozenset()) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -314,7 +318,7 @@ def _explained(folder: Path) -> Iterator[None]:
             raise ResourceError(
                 f"No space is left on the disk of {folder}: free some and try again."
             ) from error
-        if error.errno in _REFUSED:
+        if error.errno in _REFUSED or error.errno in refused:
             raise ResourceError(
                 f"{folder} cannot be written ({_why(error)}): change that or choose another folder."
             ) from error

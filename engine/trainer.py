@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -21,7 +22,7 @@ import torch
 from engine import events
 from engine.budget import Budget
 from engine.checkpoint import clean_leftovers, prune, save_checkpoint
-from engine.control import ControlReader
+from engine.control import ControlReader, Request
 from engine.counting import count
 from engine.errors import CheckpointError, ResourceError, TinygptError, UsageError
 from engine.event_log import EventLog, recorded_controls
@@ -46,16 +47,18 @@ def train(
     force: bool = False,
     began: float | None = None,
     cache_dir: Path | None = None,
+    signals: Signals | None = None,
 ) -> int:
     """Trains the run in `folder` until it is done, stopped or failed; goes on from its newest good checkpoint if it has one.
 
     Args:
         say: hears every event after it was written.
-        corpora_dir: where texts are kept; beside the folder of all runs if not given.
+        corpora_dir: where else than beside the folder of all runs the text may be kept; of use to a run that was copied.
         total_steps: for a resume, the new total of steps.
         force: go on although memory looks too small.
         began: when the time budget started to run, by `time.monotonic`; now, if not given.
         cache_dir: where fetched catalogue texts lie, for a corpus too large to be kept.
+        signals: by which `say` may ask for the end, in a signal's place.
 
     Returns:
         The exit code: 0, or 128 + the signal that ended it.
@@ -63,16 +66,17 @@ def train(
     Raises:
         TinygptError: what went wrong, for a person; the run folder says so too.
     """
-    with folder.acquire(), Signals() as signals:
+    with folder.acquire(), signals or Signals() as signals:
         began = time.monotonic() if began is None else began
         desk = _Desk(folder, say)
+        # Whoever asks from now on means this trainer; what an earlier one did not hear any more was meant for that one.
+        late = ControlReader(folder).poll() if desk.before is not None else []
         try:
             desk.status("preparing")
             clean_leftovers(folder)
-            corpora_dir = corpora_dir or folder.path.parent.parent / "corpora"
             prepared = prepare(
                 folder,
-                corpora_dir,
+                [folder.corpora] if corpora_dir is None else [folder.corpora, corpora_dir],
                 spent=time.monotonic() - began,
                 total_steps=total_steps,
                 force=force,
@@ -80,10 +84,10 @@ def train(
             )
             with EventLog.open(folder) as log:
                 desk.log = log
-                ending = _run(folder, prepared, desk, signals, began)
+                ending = _run(folder, prepared, desk, signals, began, late)
             desk.status("stopped" if ending == "stopped" else "done")
         except Exception as error:
-            explained = _explained(error)
+            explained = _explained(error, folder)
             if isinstance(error, UsageError) and desk.before is not None:
                 with suppress(ResourceError):
                     folder.write_status(desk.before)  # a resume that was asked wrongly changes nothing
@@ -93,12 +97,21 @@ def train(
         return signals.exit_code
 
 
-def _run(folder: RunFolder, prepared: Prepared, desk: _Desk, signals: Signals, began: float) -> str:
-    """The loop between preparing and the end; returns the reason of `Done`."""
+def _run(
+    folder: RunFolder, prepared: Prepared, desk: _Desk, signals: Signals, began: float, late: list[Request]
+) -> str:
+    """The loop between preparing and the end; returns the reason of `Done`.
+
+    Of the requests that came too `late` for an earlier trainer, a change of course is still obeyed; the others are only recorded.
+    """
     job, state = prepared.job, prepared.state
     seen = recorded_controls(folder)
-    reader = ControlReader(folder, (control.id for control in seen))
+    known = {control.id for control in seen}
+    missed = [r for r in late if r.do not in ("lr", "extend") and r.id not in known]
+    reader = ControlReader(folder, known | {request.id for request in missed})
     obeyed = {control.id for control in state.controls}
+    repeated = [c for c in job.recipe.rate_changes if c.id not in known]
+    seen += [events.Control(c.id, c.step, "lr", c.factor) for c in repeated]
     replay = [c for c in seen if c.do in ("lr", "extend") and c.step >= state.step and c.id not in obeyed]
     budget = None
     if job.recipe.time is not None and state.plans[-1].timed:
@@ -107,13 +120,17 @@ def _run(folder: RunFolder, prepared: Prepared, desk: _Desk, signals: Signals, b
             if control.do == "extend":
                 budget.extend(int(control.value or 0))
 
+    def wall_seconds() -> float:
+        excused = budget.excused if budget else 0.0
+        return time.monotonic() - began - excused + prepared.wall_seconds
+
     def save() -> str:
-        wall = time.monotonic() - began - (budget.excused if budget else 0.0) + prepared.wall_seconds
         weights = dict(job.model.state_dict())
         training = {} if job.recipe.arch == "ngram" else job.optimizer.state()
         if job.recipe.dtype == "float64":  # model.safetensors holds float32
             training |= {f"weights.{name}": tensor for name, tensor in weights.items()}
-        path = save_checkpoint(folder, state.step, weights, training, manifest_state(job, state, wall))
+        told = manifest_state(job, state, wall_seconds())
+        path = save_checkpoint(folder, state.step, weights, training, told)
         prune(folder)
         return str(path.relative_to(folder.path))
 
@@ -135,10 +152,14 @@ def _run(folder: RunFolder, prepared: Prepared, desk: _Desk, signals: Signals, b
     gc.freeze()
     reason = ""
     for event in steps:
+        if isinstance(event, events.Done):
+            event = replace(event, wall_seconds=wall_seconds())
         desk.write(event)
         if isinstance(event, events.Start):
             for warning in prepared.warnings:
                 desk.write(events.Warn(state.step, warning))
+            for request in missed:
+                desk.write(events.Control(request.id, state.step, request.do, request.value, request.prompt))
         if isinstance(event, events.Done):
             reason = event.reason
     return reason
@@ -212,8 +233,10 @@ def _status_of(folder: RunFolder) -> Status | None:
         return None
 
 
-def _explained(error: Exception) -> Exception:
-    """Running out of memory as the error it is to a person; anything else as it came."""
+def _explained(error: Exception, folder: RunFolder) -> Exception:
+    """Running out of memory, and of a run, as the error it is to a person; anything else as it came."""
+    if isinstance(error, FileNotFoundError) and not folder.path.exists():
+        return CheckpointError(f"{folder.path} was deleted while it was trained; train a new run.")
     out_of_memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
     if out_of_memory or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error)):
         return ResourceError(
@@ -223,17 +246,26 @@ def _explained(error: Exception) -> Exception:
 
 
 class Signals:
-    """SIGINT, SIGTERM and SIGHUP ask once; a second one leaves at once. Outside the main thread there is nothing to catch."""
+    """SIGINT, SIGTERM and SIGHUP ask once; the same one again leaves at once. Outside the main thread there is nothing to catch.
+
+    One of another kind is no repetition: a system that shuts down sends SIGHUP right behind SIGTERM.
+    """
 
     NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def __init__(self) -> None:
         self.received: int | None = None
+        self._caught: set[int] = set()
         self._before: dict[int, object] = {}
 
     @property
     def exit_code(self) -> int:
         return 128 + self.received if self.received else 0
+
+    def ask(self, number: int) -> None:
+        """As the signal of this number asks; that one may still come for a first time."""
+        if self.received is None:
+            self.received = number
 
     def __enter__(self) -> Signals:
         if threading.current_thread() is threading.main_thread():
@@ -247,6 +279,7 @@ class Signals:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self.received is not None:
+        if number in self._caught:
             os._exit(128 + number)
-        self.received = number
+        self._caught.add(number)
+        self.ask(number)

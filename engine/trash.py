@@ -17,7 +17,7 @@ from pathlib import Path
 from engine import storage
 from engine.errors import CheckpointError, ResourceError, UsageError
 from engine.reading import why
-from engine.run_list import folders_in, nobody_training, own_run
+from engine.run_list import folders_in, forget_texts, nobody_training, own_run, text_of, texts_in_turn
 from engine.runs import RunFolder, check_name, suggest_name
 
 # The name a run had, the moment in UTC, and a number if that was taken. No run has capitals in its name.
@@ -39,14 +39,14 @@ def trash_run(runs_dir: Path, name: str, trash_dir: Path) -> Trashed:
     Raises:
         UsageError: that is no name of a run.
         CheckpointError: there is no such run.
-        BusyError: it is being trained.
+        BusyError: it is being trained, or a run is being made at this moment.
         ResourceError: a folder cannot be changed, or the trash lies on another disk.
     """
     folder = own_run(runs_dir, name)
     storage.make_private_dir(trash_dir)
     now = int(time.time())
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
-    with nobody_training(folder):
+    with texts_in_turn(runs_dir.parent), nobody_training(folder):
         target = _free(trash_dir, f"{name}-{stamp}")
         _move(folder.path, target)
     return Trashed(name, target, now)
@@ -67,7 +67,7 @@ def restore_run(runs_dir: Path, trashed: Trashed) -> RunFolder:
 
     Raises:
         CheckpointError: it is not in the trash any more.
-        ResourceError: as for `trash_run`.
+        BusyError, ResourceError: as for `trash_run`.
     """
     if trashed.path.is_symlink() or not trashed.path.is_dir():
         raise CheckpointError(f"{trashed.run} is not in the trash any more, so it cannot be put back.")
@@ -75,17 +75,27 @@ def restore_run(runs_dir: Path, trashed: Trashed) -> RunFolder:
     target = runs_dir / trashed.run
     if os.path.lexists(target):
         target = runs_dir / suggest_name(trashed.run, runs_dir)
-    _move(trashed.path, target)
+    with texts_in_turn(runs_dir.parent):
+        _move(trashed.path, target)
     return RunFolder(target)
 
 
 def empty_trash(trash_dir: Path) -> int:
-    """Delete for good what is in the trash; returns how many runs that were. Raises as `list_trash`, and ResourceError."""
+    """Delete for good what is in the trash, and the texts that only those runs learned; returns how many runs that were.
+
+    Raises:
+        CheckpointError: as for `list_trash`.
+        BusyError: a run is being made at this moment.
+        ResourceError: a folder or a text cannot be changed.
+    """
     doomed = list_trash(trash_dir)
-    for trashed in doomed:
-        storage.discard(trashed.path)
-    if trash_dir.is_dir():
-        storage.sweep(trash_dir, temporaries=False)
+    with texts_in_turn(trash_dir.parent):
+        texts = {text for trashed in doomed if (text := text_of(RunFolder(trashed.path)))}
+        for trashed in doomed:
+            storage.discard(trashed.path)
+        if trash_dir.is_dir():
+            storage.sweep(trash_dir, temporaries=False)
+        forget_texts(trash_dir.parent, texts)
     return len(doomed)
 
 

@@ -127,14 +127,24 @@ class NGram(LanguageModel):
         self._use(count_tables(np.zeros(0, np.int64), config.vocab_size, config.order))
 
     @classmethod
-    def count(cls, config: ModelConfig, ids: np.ndarray) -> NGram:
+    def count(
+        cls, config: ModelConfig, ids: np.ndarray, go_on: Callable[[], bool] = lambda: True
+    ) -> NGram | None:
         """The model of `ids` (n,), of which at most the last `MAX_TOKENS` are counted.
+
+        Args:
+            go_on: asked after each order, which may take seconds; False leaves the counting, and there is no model.
 
         Raises:
             ValueError: an id is not in 0 to vocab_size - 1.
         """
         model = cls(config)
-        model._use(count_tables(ids, config.vocab_size, config.order))
+        tables = []
+        for table in count_tables(ids, config.vocab_size, config.order):
+            tables.append(table)
+            if not go_on():
+                return None
+        model._use(tables)
         return model
 
     @classmethod

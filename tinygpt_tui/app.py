@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 from textual import work
 from textual.app import App
 from textual.command import CommandPalette
+from textual.message import Message
 from textual.screen import Screen
 from textual.theme import Theme
 from textual.timer import Timer
@@ -27,10 +28,12 @@ from tinygpt_tui.actions import BY_ID, keymap, shown_keys
 from tinygpt_tui.bindings import bindings
 from tinygpt_tui.safe_text import safe_line, safe_text
 from tinygpt_tui.screens.mode_screen import ModeScreen
+from tinygpt_tui.terminal import TerminalDriver, is_closed
 from tinygpt_tui.world import World
 
 TICKS_A_SECOND = 30
 AGAIN_SECONDS = 2.0  # ctrl+c twice within this leaves
+IN_A_ROW, IN_A_ROW_SECONDS = 5, 10.0  # errors that are told; of more nobody could read
 
 THEMES = (
     Theme(
@@ -45,6 +48,9 @@ THEMES = (
     ),
 )  # fmt: skip
 DEFAULT_THEME = "tinygpt-dark"
+LAST_ERROR = (
+    f"That was the {IN_A_ROW}th error in a row; what failed is left alone now, and more of them are not told"
+)
 
 
 def _mode(name: str) -> Callable[[], Screen[Any]]:
@@ -74,28 +80,37 @@ class Playground(App[int]):
 
     def __init__(self, world: World, mode: str, *, keep_running: bool = True) -> None:
         """`mode` is the one to begin in. With `keep_running` an error becomes a dialog; tests want it raised."""
-        super().__init__()
+        super().__init__(driver_class=TerminalDriver)
         self.world = world
         self.own_keys: dict[str, str] = {}
         self._first_mode = mode
         self._keep_running = keep_running
-        self._errors: list[float] = []
+        self._errors: list[float] = []  # when the last ones were
+        self._failed: list[object] = []  # what is left alone until a person has answered
+        self._asking = False  # whether a dialog about an error is open
+        self._lost = False  # whether a part of a screen is gone
+        self._problems: set[str] = set()  # of the settings, that were told
         self._interrupted = -AGAIN_SECONDS
         self._timer: Timer | None = None
+        self._begun = False
         for theme in THEMES:
             self.register_theme(theme)
 
-    def on_mount(self) -> None:
-        self._use_settings()
-        self.world.settings.listen(self._setting_changed)
+    def on_load(self) -> None:
+        # Before anything is drawn: whoever is ended from now on gives the terminal back.
         loop = asyncio.get_running_loop()
         for number, code in ((signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)):
             # Only the main thread of a process may; a test may run us in another.
             with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
                 loop.add_signal_handler(number, self._leave, code)
+
+    def on_mount(self) -> None:
+        self._use_settings()
+        self.world.settings.listen(self._setting_changed)
         self.switch_mode(self._first_mode)
         self.world.begin()
         self._timer = self.set_interval(1 / TICKS_A_SECOND, self._tick)
+        self._begun = True
 
     async def on_unmount(self) -> None:
         await self.world.end()
@@ -166,11 +181,8 @@ class Playground(App[int]):
     def action_help(self) -> None:
         from tinygpt_tui.screens.help import HelpScreen
 
-        focused = self.focused
-        about = ""
-        while focused is not None and not about:
-            about = focused.HELP or ""
-            focused = focused.parent if not isinstance(focused.parent, Screen) else None  # type: ignore[assignment]
+        part = self.focused or self.screen
+        about = next((node.HELP for node in part.ancestors_with_self if node.HELP), "")
         mode = getattr(self.screen, "mode", "app")
         self.push_screen(HelpScreen(mode, about.strip(), self.own_keys))
 
@@ -228,13 +240,25 @@ class Playground(App[int]):
         return inside or self.screen.get_selected_text() or ""
 
     def _tick(self) -> None:
+        if not self.is_headless and is_closed():
+            self._leave(129)
+            return
+        now = time.monotonic()
+        self._let(self.world, lambda: self.world.tick(now))
+        if self._lost:
+            return  # a screen without one of its parts can only fail again
+        for screen in self.screen_stack:
+            if isinstance(screen, ModeScreen) and screen.is_mounted and screen.is_running:
+                self._let(screen, lambda screen=screen: screen.beat(now))  # type: ignore[misc]
+
+    def _let(self, part: object, go_on: Callable[[], None]) -> None:
+        """Lets a part go on. One that fails is left alone until somebody has answered: else it would fail 30 times a second."""
+        if any(part is failed for failed in self._failed):
+            return
         try:
-            now = time.monotonic()
-            self.world.tick(now)
-            for screen in self.screen_stack:
-                if isinstance(screen, ModeScreen) and screen.is_mounted:
-                    screen.beat(now)
+            go_on()
         except Exception as error:
+            self._failed.append(part)
             self._report(error)
 
     def _use_settings(self) -> None:
@@ -247,9 +271,10 @@ class Playground(App[int]):
         keys = keymap(book.value("ui.keys"))
         self.own_keys = dict(keys.keys)
         self.set_keymap(keys.keys)
-        for problem in (book.problem, *book.warnings, *keys.problems):
-            if problem:
-                self.tell(problem, "warning", 12)
+        problems = {problem for problem in (book.problem, *book.warnings, *keys.problems) if problem}
+        for problem in sorted(problems - self._problems):
+            self.tell(problem, "warning", 12)
+        self._problems = problems
 
     def _setting_changed(self, key: str) -> None:
         if key.startswith("ui."):
@@ -260,34 +285,52 @@ class Playground(App[int]):
 
     def _report(self, error: Exception) -> None:
         """Keeps a report of an error and shows a dialog, or passes it on where nobody wants to go on."""
-        if not self._keep_running:
+        if not self._keep_running or not self._begun:  # without a screen there is no dialog
             super()._handle_exception(error)
             return
-        from tinygpt_tui.screens.dialogs import Confirm
-
+        if self._exit:  # a screen that is taken down before it was whole misses its parts; that is no reason to leave otherwise
+            self._write_report(error)
+            return
         now = time.monotonic()
-        self._errors = [at for at in self._errors if now - at < 10] + [now]
-        if len(self._errors) > 5:  # it comes back faster than anybody could read about it
-            super()._handle_exception(error)
+        self._errors = [at for at in self._errors if now - at < IN_A_ROW_SECONDS] + [now]
+        if len(self._errors) > IN_A_ROW:
+            self._lost = self._lost and self._asking  # nobody will answer, so nothing waits for that
             return
         path = self._write_report(error)
-        where = f" A report is in {path}." if path else ""
-        message = (
-            f"A part of the screen failed: {type(error).__name__}: {error}.{where} "
-            "What trains goes on training, and what was written is kept."
+        last = len(self._errors) == IN_A_ROW
+        message = "\n\n".join(
+            (
+                f"A part of the screen failed: {type(error).__name__}: {error}",
+                "What trains goes on training, and what was written is kept.",
+                *((f"A report is in {path}.",) if path else ()),
+                *((f"{LAST_ERROR}: reload this screen, or leave.",) if last else ()),
+            )
         )
-        if not any(isinstance(screen, Confirm) for screen in self.screen_stack):
-            buttons = (("reload", "Reload this screen"), ("stay", "Go on"), ("quit", "Leave"))
-            self.push_screen(Confirm("something broke", message, buttons), self._after_error)
+        if not self._asking:
+            self._asking = True
+            self.call_later(self._ask, message)  # by ourselves: whoever failed would never hear the answer
+        elif last:
+            self.tell(f"{LAST_ERROR}.", "error", IN_A_ROW_SECONDS)
+
+    def _ask(self, message: str) -> None:
+        from tinygpt_tui.screens.dialogs import Trouble
+
+        self.push_screen(Trouble(message), self._after_error)
 
     def _after_error(self, chosen: str | None) -> None:
+        self._asking = False
         if chosen == "quit":
             self._leave(1)
-        elif chosen == "reload":
+            return
+        if chosen == "reload" or self._lost:
             self.call_later(self._reload)
+        elif len(self._errors) < IN_A_ROW:
+            self._failed.clear()
 
     async def _reload(self) -> None:
         """Makes the mode in front anew."""
+        self._failed.clear()
+        self._lost = False
         mode = self.current_mode
         other = "settings" if mode != "settings" else "runs"
         await self.switch_mode(other)
@@ -300,6 +343,15 @@ class Playground(App[int]):
 
         return write_report(self.world.paths.state, "".join(traceback.format_exception(error)))
 
+    async def _dispatch_message(self, message: Message) -> None:
+        try:
+            await super()._dispatch_message(message)
+        except Exception as error:
+            if not self._begun:  # there is nothing to go on with yet
+                raise
+            self._report(error)
+
     def _handle_exception(self, error: Exception) -> None:
         # Textual ends the application here. The part whose messages were being handled is lost; the others need not be.
+        self._lost = True
         self._report(error)

@@ -13,9 +13,21 @@ from engine.storage import make_private_dir
 MOST_REPORTS = 20
 
 
+def here() -> Path:
+    """The folder that the playground was started from.
+
+    Raises:
+        ResourceError: it is gone.
+    """
+    try:
+        return Path.cwd()
+    except OSError:
+        raise ResourceError("The folder you started from is gone: nothing can be saved in it.") from None
+
+
 def free_path(stem: str, suffix: str, folder: Path | None = None) -> Path:
-    """A path in `folder` (by default the one the playground was started from) that nothing has yet."""
-    folder = folder or Path.cwd()
+    """A path in `folder` (by default `here()`, and it raises as that) that nothing has yet."""
+    folder = folder or here()
     stamp = time.strftime("%Y%m%d-%H%M%S")
     path, n = folder / f"{stem}-{stamp}{suffix}", 1
     while os.path.lexists(path):
@@ -37,6 +49,11 @@ def write_new(path: Path, text: str) -> None:
         raise ResourceError(f"{path} cannot be written: {error.strerror or error}.") from None
 
 
+def _age(path: Path) -> tuple[int, int, str]:
+    """Sorts reports by when they were written; of those of one moment, -10 comes after -9."""
+    return path.stat().st_mtime_ns, len(path.name), path.name
+
+
 def write_report(state_dir: Path, text: str) -> str:
     """Keeps a report of an error in the state folder; its path, or "" when that is impossible. The oldest make room."""
     folder = state_dir / "reports"
@@ -46,7 +63,7 @@ def write_report(state_dir: Path, text: str) -> str:
         write_new(path, text)
     except (OSError, TinygptError):
         return ""
-    for old in sorted(folder.glob("crash-*.txt"))[:-MOST_REPORTS]:
-        with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):
+        for old in sorted(folder.glob("crash-*.txt"), key=_age)[:-MOST_REPORTS]:
             old.unlink()
     return str(path)

@@ -81,10 +81,14 @@ def _main(arguments: list[str]) -> int:
     # An empty NO_COLOR counts as unset, as its convention says; Textual looks only whether it is there.
     if os.environ.get("NO_COLOR") == "":
         del os.environ["NO_COLOR"]
+    from tinygpt_tui import terminal
     from tinygpt_tui.app import Playground
 
     app = Playground(world, mode)
-    app.run()
+    try:
+        app.run()
+    finally:
+        terminal.let_go()
     _last_word(world)
     return app.return_code or 0
 
@@ -114,6 +118,7 @@ def _last_word(world: World) -> None:
     """What still trains, and how to stop it, on the terminal that is a terminal again."""
     from tinygpt_tui.safe_text import safe_line
 
+    world.shelf.scan()  # a run may have begun or ended a moment ago
     for name in world.live_names():
         sys.stderr.write(
             f"{safe_line(name)} goes on training: watch it with 'tinygpt runs watch {safe_line(name)}', "

@@ -94,6 +94,14 @@ class UiSettings:
     """The playground."""
 
     theme: str = _setting("auto", "the colours of the playground")
+    speed: int = _setting(
+        60,
+        "how fast Play writes until you turn its speed",
+        unit="characters a second",
+        low=1,
+        high=100_000,
+        zero="flat out",
+    )
     keys: Mapping[str, str] = _setting({}, "your own keys: an action's name and the keys that do it")
 
 

@@ -5,6 +5,7 @@ Left out: the schema (`tinygpt_tui.settings`) and the file (`tinygpt_tui.setting
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ class SettingsBook:
 
     Attributes:
         path: of the settings file; it need not exist.
-        problem: why the file could not be used, or "". Then the defaults are in force and nothing is saved.
+        problem: why the file could not be used, or "". Then the environment and the defaults are in force, and nothing is saved
+            before the file is mended.
     """
 
     def __init__(self, path: Path, environment: Mapping[str, str] | None = None) -> None:
@@ -73,6 +75,8 @@ class SettingsBook:
 
     def _refuse_if_fast(self, key: str) -> None:
         if self.problem:
+            self._resolved = self._load()  # it may have been mended meanwhile
+        if self.problem:
             raise SettingsError(self.problem)
         found = settings.entry(key)
         if self._resolved.origins[found.key] is Origin.ENVIRONMENT:
@@ -86,8 +90,15 @@ class SettingsBook:
             listener(key)
 
     def _load(self) -> Resolved:
+        environment = os.environ if self._environment is None else self._environment
         try:
-            return settings_file.load(environment=self._environment, path=self.path)
+            resolved = settings_file.load(environment=environment, path=self.path)
         except TinygptError as error:
             self.problem = str(error)
+        else:
+            self.problem = ""
+            return resolved
+        try:
+            return resolve(environment=environment)
+        except TinygptError:  # then it was the environment that could not be used, or both
             return resolve()

@@ -1,7 +1,8 @@
 """Reads and changes the settings file, `config.toml`; comments, order and unknown keys stay as they are.
 
 It is never written when it cannot be understood: not when it is damaged, and not when a newer tinygpt made
-it. What the keys mean is `tinygpt_tui.settings`' business.
+it. Processes that change it at the same time take turns, so that none undoes what another has just said is
+set. What the keys mean is `tinygpt_tui.settings`' business.
 """
 
 from __future__ import annotations
@@ -85,25 +86,33 @@ def set_value(path: Path, key: str, value: object) -> None:
     Raises:
         SettingsError: the file is damaged or newer than this program: it is left as it is.
         ResourceError: the disk refuses.
+        BusyError: another process kept the file for seconds.
     """
-    document = _editable(path)
-    entry = settings.entry(key)
-    # The dots of an action's name are not the dots of a table: ui.keys."play.stop" is the key "play.stop" of
-    # ui.keys.
-    tables, name = ([*entry.key.split(".")], key[len(entry.key) + 1 :]) if key != entry.key else _split(key)
-    if len(tables) == 2:
-        _remove(document, key)
-    table: Any = document
-    for part in tables:
-        if part not in table:
-            import tomlkit
+    from engine.lock import turn
+    from engine.storage import make_private_dir
 
-            table[part] = tomlkit.table()
-        table = table[part]
-        if not isinstance(table, dict):
-            raise SettingsError(f"{path}: {part} must be a table: write [{part}] and try again")
-    table[name] = value
-    _write(path, document)
+    make_private_dir(path.parent)
+    with turn(path.parent, path):
+        document = _editable(path)
+        entry = settings.entry(key)
+        # The dots of an action's name are not the dots of a table: ui.keys."play.stop" is the key "play.stop" of
+        # ui.keys.
+        tables, name = (
+            ([*entry.key.split(".")], key[len(entry.key) + 1 :]) if key != entry.key else _split(key)
+        )
+        if len(tables) == 2:
+            _remove(document, key)
+        table: Any = document
+        for part in tables:
+            if part not in table:
+                import tomlkit
+
+                table[part] = tomlkit.table()
+            table = table[part]
+            if not isinstance(table, dict):
+                raise SettingsError(f"{path}: {part} must be a table: write [{part}] and try again")
+        table[name] = value
+        _write(path, document)
 
 
 def unset_value(path: Path, key: str) -> bool:
@@ -112,14 +121,18 @@ def unset_value(path: Path, key: str) -> bool:
     Raises:
         SettingsError: the file is damaged or newer than this program: it is left as it is.
         ResourceError: the disk refuses.
+        BusyError: another process kept the file for seconds.
     """
-    document = _editable(path)
-    if key == "version":
-        raise UsageError("the version belongs to the file and cannot be unset")
-    if not _remove(document, key):
-        return False
-    _write(path, document)
-    return True
+    from engine.lock import turn
+
+    with turn(path.parent, path):
+        document = _editable(path)
+        if key == "version":
+            raise UsageError("the version belongs to the file and cannot be unset")
+        if not _remove(document, key):
+            return False
+        _write(path, document)
+        return True
 
 
 def _remove(table: Any, key: str) -> bool:
@@ -160,13 +173,12 @@ def _editable(path: Path) -> TOMLDocument:
 
 
 def _write(path: Path, document: TOMLDocument) -> None:
-    from engine.storage import make_private_dir, write_atomic
+    from engine.storage import write_atomic
 
     text = document.as_string()
     # Never replace the person's file by one that would not read back as meant.
     if _filled(tomllib.loads(text)) != _filled(document.unwrap()):
         raise SettingsError(f"{path} cannot be edited safely: change it by hand")
-    make_private_dir(path.parent)
     write_atomic(path, text.encode("utf-8"))
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from engine.runs import RunFolder
 from tinygpt_tui.paths import Paths
 from tinygpt_tui.settings_book import SettingsBook
+from tinygpt_tui.sources.ladders import Ladders
 from tinygpt_tui.sources.run_shelf import RunShelf
 from tinygpt_tui.sources.run_starter import RunStarter
 from tinygpt_tui.sources.run_watch import RunWatch
@@ -38,6 +39,7 @@ class World:
         chosen_corpus: a path or catalogue name that Corpus is to show first.
         shelf: every run. starter: begins new ones. desk: what Play writes with.
         corpora: the texts one can choose. facts: about the one that is looked at. downloading: of texts that are fetched.
+        ladders: of texts that are learned and were never looked at.
         clock: seconds since 1970.
     """
 
@@ -48,6 +50,7 @@ class World:
     corpora: CorpusList
     facts: CorpusFacts
     downloading: Downloading
+    ladders: Ladders
     desk: Desk
     chosen_run: str | None = None
     compared: tuple[str, ...] = ()
@@ -73,6 +76,7 @@ class World:
             self.chosen_run = self.starter.snapshot.run
         self.shelf.tick(now)
         self.facts.tick(now, may_measure=not self.live_names() and not self.starter.busy)
+        self.ladders.tick()
         if self.downloading.tick() and self.downloading.snapshot.state == "done":
             self.facts.forget(self.downloading.snapshot.name)
             self.corpora.refresh()
@@ -84,6 +88,7 @@ class World:
         self.shelf.close()
         self.downloading.close()
         self.facts.close()
+        self.ladders.close()
         await self.desk.end()
 
     @property
@@ -108,6 +113,8 @@ class World:
         if looked != self._now:
             watch.poll(self._now)
             self._watches[name] = (watch, self._now)
+        if not watch.picture.ladder and watch.picture.corpus_sha is not None:
+            self.ladders.want(watch.picture.corpus_sha)
         return watch.picture
 
     def ask(self, name: str, do: str, value: float | None = None, prompt: str | None = None) -> None:
@@ -153,5 +160,6 @@ def make_world(paths: Paths) -> World:
         CorpusList(paths),
         CorpusFacts(paths.cache),
         Downloading(paths.cache),
+        Ladders(paths.corpora_dir, paths.cache),
         Desk(PlayerProcess(player_command(paths.runs_dir)), History(paths.data / "history.sqlite"), settings),
     )

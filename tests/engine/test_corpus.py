@@ -566,7 +566,7 @@ def test_what_is_not_a_conversation_of_two_is_not_taken_for_one(text: str) -> No
 
 
 def read_again(corpora_dir: Path, read: Corpus) -> str:
-    return load_stored(corpora_dir, read.sha256, None)
+    return load_stored([corpora_dir], read.sha256, None)
 
 
 def test_a_stored_text_comes_back_by_its_hash(tmp_path: Path) -> None:
@@ -605,21 +605,33 @@ def test_a_store_that_cannot_be_written_is_a_resource_error(tmp_path: Path) -> N
 def test_a_missing_or_changed_stored_text_is_refused_and_says_what_to_do(tmp_path: Path) -> None:
     read = read_corpus(given("a.txt", "text"))
     with pytest.raises(CorpusError, match=r"is missing: put the original back, or train a new run\."):
-        load_stored(tmp_path, read.sha256, None)
+        load_stored([tmp_path], read.sha256, None)
     path = store_text(tmp_path, read)
     assert path is not None
     for data in (b"tex", b"texT", b"\xff\xff\xff\xff", b""):
         path.write_bytes(data)
         with pytest.raises(CorpusError, match="was changed after it was stored"):
-            load_stored(tmp_path, read.sha256, "-")
+            load_stored([tmp_path], read.sha256, "-")
+
+
+def test_a_stored_text_is_looked_for_in_every_folder_that_is_named(tmp_path: Path) -> None:
+    read = read_corpus(given("a.txt", "text"))
+    first, second = tmp_path / "first", tmp_path / "second"
+    damaged = store_text(first, read)
+    assert damaged is not None and store_text(second, read) is not None
+    damaged.write_text("texT")
+    assert load_stored([first, second], read.sha256, None) == read.text
+    assert load_stored([tmp_path, second], read.sha256, None) == read.text
+    with pytest.raises(CorpusError, match=r" was changed after it was stored, and .* is missing: "):
+        load_stored([first, tmp_path / "tmp"], read.sha256, None)
 
 
 def test_a_text_that_was_not_stored_is_read_from_its_source_again(tmp_path: Path) -> None:
     source = given("a.txt", "café\r\n".encode("latin-1"))
     read = read_corpus(source, encoding="latin-1")
-    assert load_stored(tmp_path, read.sha256, source, encoding="latin-1") == read.text
+    assert load_stored([tmp_path], read.sha256, source, encoding="latin-1") == read.text
     with pytest.raises(CorpusError, match=r"is missing, and it cannot be read again\. .*--encoding"):
-        load_stored(tmp_path, read.sha256, source)
+        load_stored([tmp_path], read.sha256, source)
 
 
 def test_a_source_that_is_another_text_by_now_is_refused(tmp_path: Path) -> None:
@@ -627,11 +639,11 @@ def test_a_source_that_is_another_text_by_now_is_refused(tmp_path: Path) -> None
     read = read_corpus(source)
     given("a.txt", "other")
     with pytest.raises(CorpusError, match="is not the text this run learned: put the original back"):
-        load_stored(tmp_path, read.sha256, source)
+        load_stored([tmp_path], read.sha256, source)
 
 
 @pytest.mark.parametrize("sha256", ["", "../../etc/passwd", "A" * 64, "0" * 63, "0" * 64 + "\n", "\x1b" * 64])
 def test_a_hash_that_is_none_is_refused(tmp_path: Path, sha256: str) -> None:
     with pytest.raises(CorpusError, match="is not the hash of a corpus") as caught:
-        load_stored(tmp_path, sha256, None)
+        load_stored([tmp_path], sha256, None)
     assert str(caught.value).isprintable()

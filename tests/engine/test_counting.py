@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import signal
 from typing import Any
 
 import numpy as np
@@ -14,13 +16,14 @@ from engine.checkpoint import checkpoints
 from engine.control import request
 from engine.corpus import split
 from engine.counting import total_nats
-from engine.errors import ResourceError
+from engine.errors import ResourceError, UsageError
 from engine.evaluate import total_nats as reference
 from engine.evaluate import validation_loss
 from engine.event_log import read_events
-from engine.events import Done, Eval, Failed, Sample
+from engine.events import Control, Done, Eval, Failed, Sample, Start
 from engine.launch import recipe_of
 from engine.loading import load
+from models import ngram
 from models.config import ModelConfig
 from models.ngram import NGram
 
@@ -41,6 +44,7 @@ def test_a_counting_run_counts_measures_saves_and_is_done(world: Any) -> None:
     assert (loaded.config.arch, loaded.config.order, loaded.step) == ("ngram", 4, 1)
     assert done.train_chars == len(train_text)
     assert done.params == loaded.model.num_params() > 0
+    assert folder.read_run()["params"] == of(Start, folder)[0].params == done.params
     assert done.reason == "steps"
     assert len(of(Sample, folder)[0].text) == 5
     # The number is the one that measuring the saved model again gives, and a good one: six known words a line.
@@ -92,13 +96,49 @@ def test_bytes_are_counted_and_measured_per_character(world: Any) -> None:
     assert of(Done, raw)[0].train_chars == of(Done, chars)[0].train_chars
 
 
-def test_requests_to_a_counting_run_do_not_disturb_it(world: Any) -> None:
+def test_there_are_no_further_steps_for_a_counting_run(world: Any) -> None:
+    folder = world.run("run", arch="ngram")
+    world.train(folder)
+    before = folder.events.read_bytes()
+    with pytest.raises(UsageError, match="counts once"):
+        world.train(folder, total_steps=5)
+    assert (folder.state(), folder.events.read_bytes()) == ("done", before)
+
+
+def test_what_a_counting_run_cannot_do_does_not_disturb_it(world: Any) -> None:
     folder = world.run("run", arch="ngram", sample_chars=0)
-    for do in ("pause", "stop"):
+    for do in ("pause", "save"):
         request(folder, do)
     assert world.train(folder) == 0
     assert of(Sample, folder) == []
     assert folder.state() == "done"
+    assert [control.do for control in of(Control, folder)] == ["pause", "save"]
+
+
+@pytest.mark.parametrize("by", ["a request", "a signal"])
+def test_a_counting_run_is_stopped_between_two_orders_and_can_be_begun_again(
+    world: Any, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    folder = world.run("run", arch="ngram", order=4)
+    counted: list[int] = []
+    tables = ngram.count_tables
+
+    def counting(*args: Any) -> Any:
+        for n, table in enumerate(tables(*args), 1):
+            if args[0].size:  # not the empty model's
+                counted.append(n)
+                if n == 2:
+                    request(folder, "stop") if by == "a request" else os.kill(os.getpid(), signal.SIGTERM)
+            yield table
+
+    monkeypatch.setattr(ngram, "count_tables", counting)
+    assert world.train(folder) == (0 if by == "a request" else 128 + signal.SIGTERM)
+    assert counted == [1, 2]
+    assert (folder.state(), checkpoints(folder), of(Done, folder)[0].reason) == ("stopped", [], "stopped")
+    assert events.name_of(read_events(folder)[0]) == "start"
+    monkeypatch.undo()
+    assert world.train(folder) == 0
+    assert (folder.state(), load(folder).step) == ("done", 1)
 
 
 def test_a_counting_run_that_cannot_be_saved_fails(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:

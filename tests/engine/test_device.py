@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from threadpoolctl import ThreadpoolController
 
 from engine import device
 from engine.device import (
@@ -16,7 +17,9 @@ from engine.device import (
     available_cores,
     bfloat16_is_native,
     describe,
+    playing,
     probe,
+    set_threads,
     use,
     use_as_trained,
     use_for_playing,
@@ -29,7 +32,7 @@ from models.interface import LanguageModel
 def threads() -> Iterator[None]:
     before = torch.get_num_threads()
     yield
-    torch.set_num_threads(before)
+    set_threads(before)
 
 
 @pytest.fixture
@@ -47,6 +50,28 @@ def cores(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, str], None]:
         monkeypatch.setattr(Path, "read_text", read_text)
 
     return be
+
+
+@pytest.fixture
+def numpy_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[int]]]:
+    """Lets numpy multiply on two threads, whatever the tests were started with; says on how many it does."""
+    libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+    if not libraries:
+        pytest.skip("numpy multiplies with a library that has no threads to set")
+    before = [library.num_threads for library in libraries]
+    for library in libraries:
+        library.set_num_threads(2)
+    device._numpy_libraries.cache_clear()
+    yield lambda: [library.get_num_threads() for library in libraries]
+    device._numpy_libraries.cache_clear()
+    for library, count in zip(libraries, before, strict=True):
+        library.set_num_threads(count)
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Says that so many processes wanted a core in the last minute."""
+    return lambda average: monkeypatch.setattr(os, "getloadavg", lambda: (average, 0.0, 0.0))
 
 
 @pytest.fixture
@@ -138,6 +163,41 @@ def test_models_with_a_lean_step_play_on_one_thread_and_other_large_ones_on_all(
         torch.set_num_threads(2)
         use_for_playing(model)
         assert torch.get_num_threads() == expected
+
+
+def test_threads_are_numpys_too_and_never_more_than_numpy_came_with(
+    numpy_threads: Callable[[], list[int]],
+) -> None:
+    for count, expected in ((1, 1), (2, 2), (1, 1), (64, 2)):
+        set_threads(count)
+        assert torch.get_num_threads() == count
+        assert set(numpy_threads()) == {expected}
+
+
+@pytest.mark.parametrize(
+    ("small", "average", "expected"), [(10_000, 0.2, 1), (0, 0.2, 2), (0, 1.4, 1), (0, 12.0, 1)]
+)
+def test_numpy_plays_a_large_model_on_the_cores_that_nobody_else_computes_on(
+    cores: Callable[[int, str], None], numpy_threads: Callable[[], list[int]], load: Callable[[float], None],
+    monkeypatch: pytest.MonkeyPatch, small: int, average: float, expected: int,
+) -> None:  # fmt: skip
+    cores(2, "")
+    load(average)
+    monkeypatch.setattr(device, "SMALL_PARAMS", small)
+    use_for_playing(tiny())
+    assert set(numpy_threads()) == {expected}
+    assert torch.get_num_threads() == 1
+
+
+def test_a_sample_in_mid_training_is_written_on_one_thread_and_then_training_goes_on_as_before(
+    numpy_threads: Callable[[], list[int]], load: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(0.0)
+    monkeypatch.setattr(device, "SMALL_PARAMS", 0)
+    torch.set_num_threads(2)
+    with playing(tiny()):
+        assert (torch.get_num_threads(), set(numpy_threads())) == (1, {1})
+    assert (torch.get_num_threads(), set(numpy_threads())) == (2, {2})
 
 
 @pytest.mark.parametrize(("dtype", "native", "expected"), [

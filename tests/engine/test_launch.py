@@ -22,11 +22,11 @@ from engine.control import request
 from engine.corpus import Corpus, read_corpus
 from engine.errors import CorpusError, UsageError
 from engine.event_log import read_events
-from engine.events import Done, Eval, Event, Step
+from engine.events import Control, Done, Eval, Event, Step
 from engine.launch import new_run, recipe_of, start_detached
 from engine.lock import holder
 from engine.recipe import Recipe
-from engine.runs import RunFolder
+from engine.runs import RunFolder, suggest_name
 from engine.schedule import Plan
 
 ROOT = Path(engine.__file__).parent.parent
@@ -62,6 +62,31 @@ def test_a_run_without_a_name_is_named_after_its_corpus(world: Any) -> None:
     assert names == ["animals", "animals-2", "animals-3"]
 
 
+def test_a_name_that_somebody_else_takes_meanwhile_is_no_reason_to_fail(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = []
+
+    def slow(base: str, runs_dir: Path) -> str:
+        name = suggest_name(base, runs_dir)
+        if len(taken) < 2:
+            taken.append(new_run(world.data, world.corpus, name=name).name)
+        return name
+
+    monkeypatch.setattr(launch, "suggest_name", slow)
+    assert new_run(world.data, world.corpus).name == "animals-3"
+    assert taken == ["animals", "animals-2"]
+
+
+def test_a_name_that_was_chosen_and_is_taken_meanwhile_is_refused(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "check_request", lambda *_: None)  # as it was when it was looked at
+    world.run("mine")
+    with pytest.raises(UsageError, match="A run named mine exists"):
+        new_run(world.data, world.corpus, name="mine")
+
+
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
@@ -89,10 +114,12 @@ def test_what_is_asked_wrongly_gets_no_folder(world: Any, given: dict[str, Any],
 
 @pytest.mark.parametrize(("length", "values"), [(17, {}), (100, {"block_size": 90})])
 def test_a_text_that_is_too_short_gets_no_folder(world: Any, length: int, values: dict[str, Any]) -> None:
-    with pytest.raises(CorpusError, match="too short"):
+    with pytest.raises(CorpusError, match="too short") as refused:
         new_run(world.data, text_of_length(length), values=values)
-    with pytest.raises(CorpusError, match="too short"):
+    assert ("a smaller block_size" in str(refused.value)) == bool(values)
+    with pytest.raises(CorpusError, match="too short") as refused:
         new_run(world.data, text_of_length(20), recipe=Recipe(block_size=64))
+    assert "block_size" not in str(refused.value)  # a recipe is taken whole
     assert not (world.data / "runs").exists()
     assert not (world.data / "corpora").exists()
 
@@ -161,6 +188,42 @@ def test_a_recipe_repeats_a_run_with_its_changes_of_plan(world: Any) -> None:
     world.train_until(third, lambda event: isinstance(event, Step) and event.step == 9)
     world.train(third)
     assert world.weights(third) == world.weights(first)
+
+
+def test_a_recipe_repeats_a_run_with_its_changes_of_the_learning_rate(world: Any) -> None:
+    first = world.run("first", steps=12, save_every=4)
+    factors = {3: 0.1, 7: 4.0}
+
+    def say(event: Event) -> None:
+        if isinstance(event, Step) and event.step in factors:
+            request(first, "lr", factors[event.step])
+
+    world.train(first, say)
+    again = world.run("again", recipe=recipe_of(first))
+    world.train_until(again, lambda event: isinstance(event, Step) and event.step == 6)
+    # Whoever repeats a run that is not through repeats what is to come, too.
+    third = world.run("third", recipe=recipe_of(again))
+    world.train(again)
+    fourth = world.run("fourth", recipe=recipe_of(again))
+    world.train(third)
+    world.train(fourth)
+    for other in (again, third, fourth):
+        assert [(c.step, c.do, c.value) for c in of(Control, other)] == [(3, "lr", 0.1), (7, "lr", 4.0)]
+        assert world.steps(other) == world.steps(first)
+        assert world.weights(other) == world.weights(first)
+
+
+def test_a_run_that_repeats_another_is_steered_on_top_of_it(world: Any) -> None:
+    first = world.run("first", steps=8)
+    world.train(
+        first, lambda event: isinstance(event, Step) and event.step == 3 and request(first, "lr", 0.5)
+    )
+    again = world.run("again", recipe=recipe_of(first))
+    world.train(
+        again, lambda event: isinstance(event, Step) and event.step == 5 and request(again, "lr", 0.5)
+    )
+    halved = [a[2] / b[2] for a, b in zip(world.steps(again), world.steps(first), strict=True)]
+    assert halved == [1.0] * 5 + [0.5] * 3
 
 
 def test_a_run_that_ended_by_patience_is_repeated_without_measuring(
@@ -310,12 +373,12 @@ def test_a_detached_trainer_is_told_everything(world: Any, monkeypatch: pytest.M
     monkeypatch.setattr(launch, "_give_way", gave_way.append)
     folder = world.run("run")
     monkeypatch.chdir(world.data)
-    assert (
-        start_detached(RunFolder(Path("runs/run")), total_steps=9, force=True, cache_dir=Path("cache")) == 7
-    )
+    everything: dict[str, Any] = {"corpora_dir": Path("corpora"), "total_steps": 9, "force": True}
+    assert start_detached(RunFolder(Path("runs/run")), **everything, cache_dir=Path("cache")) == 7
     ((command, options),) = started
     assert command[:4] == [sys.executable, "-m", "engine", "train"]
-    assert command[4:] == [str(folder.path), "--steps", "9", "--force", "--cache", str(world.data / "cache")]
+    assert command[4:8] == [str(folder.path), "--steps", "9", "--force"]
+    assert command[8:] == ["--corpora", str(world.data / "corpora"), "--cache", str(world.data / "cache")]
     assert options["start_new_session"] is True
     assert options["stdin"] == subprocess.DEVNULL
     assert gave_way == [7]

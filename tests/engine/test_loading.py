@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from engine import manifest, tensors
 from engine.checkpoint import save_checkpoint
 from engine.errors import CheckpointError
 from engine.loading import load
+from engine.reading import open_read
 from engine.runs import RunFolder
 from engine.tokenizer import train_tokenizer
 from models import ModelConfig
@@ -69,6 +71,12 @@ def replace_weights(folder: RunFolder, weights: dict[str, Tensor]) -> None:
     (path / manifest.MANIFEST).write_bytes(manifest.build(10, {}, {manifest.MODEL: data}))
 
 
+def unsealed(folder: RunFolder) -> dict[str, Any]:
+    """What the manifest says, without its hash."""
+    text = (folder.checkpoints / "step-00000010" / manifest.MANIFEST).read_text()
+    return {key: value for key, value in json.loads(text).items() if key != "sha256"}
+
+
 @pytest.mark.parametrize("config", [MODERN, CLASSIC, NGRAM], ids=lambda config: config.arch)
 def test_the_model_that_was_saved_is_the_one_that_is_loaded(tmp_path: Path, config: ModelConfig) -> None:
     folder, model = trained(tmp_path, config)
@@ -99,6 +107,64 @@ def test_a_skipped_checkpoint_is_named(tmp_path: Path) -> None:
     loaded = load(folder)
     assert loaded.step == 10
     assert "step 20" in loaded.skipped[0]
+
+
+def test_of_a_checkpoint_only_the_weights_are_read_and_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = trained(tmp_path, MODERN)
+    (folder.checkpoints / "step-00000010" / manifest.TRAINING).write_bytes(b"damaged!")
+    data = unsealed(folder)
+    data["files"][1]["size"] = len(b"damaged!")
+    (folder.checkpoints / "step-00000010" / manifest.MANIFEST).write_bytes(manifest.seal(data))
+    opened: list[str] = []
+
+    def counting(path: Path) -> int:
+        opened.append(path.name)
+        return open_read(path)
+
+    monkeypatch.setattr("engine.reading.open_read", counting)
+    monkeypatch.setattr(manifest, "_sha256_of", None)
+    assert load(folder).step == 10
+    assert opened.count(manifest.MODEL) == 1 and manifest.TRAINING not in opened
+
+
+@pytest.mark.parametrize("at", ["best", "last", 10])
+def test_damaged_weights_are_never_loaded(tmp_path: Path, at: Any) -> None:
+    folder, _ = trained(tmp_path, MODERN)
+    path = folder.checkpoints / "step-00000010" / manifest.MODEL
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError, match="sha256"):
+        load(folder, at)
+
+
+def test_a_checkpoint_pruned_under_the_reader_gives_way_to_a_newer_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, model = trained(tmp_path, MODERN)
+    read_file = manifest.read_file
+
+    def prunes_first(checkpoint: manifest.Checkpoint, name: str) -> bytes:
+        if checkpoint.step == 10:
+            save_checkpoint(folder, 20, model.state_dict(), {}, {})
+            shutil.rmtree(checkpoint.path)
+        return read_file(checkpoint, name)
+
+    monkeypatch.setattr(manifest, "read_file", prunes_first)
+    loaded = load(folder, "last")
+    assert (loaded.step, loaded.skipped) == (20, [])
+
+
+def test_a_file_far_larger_than_its_model_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = trained(tmp_path, MODERN)
+    replace_weights(folder, {"a": torch.zeros(500_000)})
+    monkeypatch.setattr(manifest, "read_file", None)
+    with pytest.raises(CheckpointError, match="does not fit the model of its run"):
+        load(folder)
 
 
 def test_weights_are_converted_when_asked(tmp_path: Path) -> None:

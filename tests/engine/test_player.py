@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import ThreadpoolController
 
 import models
 from engine import protocol as p
@@ -515,6 +516,21 @@ def test_beside_a_trainer_it_uses_one_thread_and_what_was_ordered_otherwise(monk
     world.at(4.0, p.Follow(None)).run()
     assert world.threads[0] == 6 and 1 in world.threads and world.threads[-1] == 6
     assert set(World(LOAD, p.Follow("tales"), threads=2).at(4.0, p.Follow(None)).run().threads) == {2}
+
+
+def test_where_it_uses_one_thread_numpy_does_too(monkeypatch):
+    monkeypatch.setattr("engine.player.SMALL_PARAMS", 1)
+    libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+    before = [library.num_threads for library in libraries]
+    for library in libraries:
+        library.set_num_threads(2)
+    shelf, lines = Shelf(), [p.to_line(p.Follow("tales")), None, b""]
+    shelf.training = True
+    Player(shelf, SimpleNamespace(get=lambda timeout: lines.pop(0)), lambda reply: None).run()
+    after = [library.get_num_threads() for library in libraries]
+    for library, count in zip(libraries, before, strict=True):
+        library.set_num_threads(count)
+    assert after == [1] * len(libraries)
 
 
 @pytest.fixture

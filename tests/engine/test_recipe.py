@@ -11,7 +11,7 @@ import pytest
 
 from engine.errors import UsageError
 from engine.recipe import KNOBS, Recipe, check, parse_value
-from engine.schedule import Course, Plan
+from engine.schedule import Course, Plan, RateChange
 from models import ModelConfig
 
 NUMBERS = {name: knob for name, knob in KNOBS.items() if not knob.metadata["choices"]}
@@ -102,6 +102,7 @@ RECIPES = [
     ),
     Recipe(arch="ngram", order=3, tokenizer="bytes"),
     Recipe(plans=(Plan(0, 0, 100), Plan(40, 0, 90, timed=True), Plan(90, 90, 200))),
+    Recipe(rate_changes=(RateChange("a", 0, 0.5), RateChange("b", 7, 2.0))),
 ]
 
 
@@ -110,6 +111,7 @@ def test_a_recipe_survives_json_exactly(recipe: Recipe) -> None:
     again = Recipe.from_json(json.loads(json.dumps(recipe.to_json())))
     assert again == recipe
     assert all(isinstance(plan, Plan) for plan in again.plans)
+    assert all(isinstance(change, RateChange) for change in again.rate_changes)
 
 
 def test_a_field_that_is_missing_in_json_has_its_default() -> None:
@@ -132,6 +134,20 @@ def test_unknown_fields_in_json_are_named() -> None:
 def test_damaged_plans_are_refused(plans: Any) -> None:
     with pytest.raises(UsageError, match="plans are damaged"):
         Recipe.from_json({"plans": plans})
+
+
+@pytest.mark.parametrize("changes", [
+    7, None, "no", [1], [{}], [{"id": "a", "step": 0}], [{"id": "a", "step": 0, "factor": 1.0, "x": 1}],
+    [{"id": "", "step": 0, "factor": 1.0}], [{"id": "a" * 65, "step": 0, "factor": 1.0}],
+    [{"id": 1, "step": 0, "factor": 1.0}], [{"id": "a", "step": -1, "factor": 1.0}],
+    [{"id": "a", "step": 10**400, "factor": 1.0}], [{"id": "a", "step": "0", "factor": 1.0}],
+    [{"id": "a", "step": 0, "factor": 0}], [{"id": "a", "step": 0, "factor": -1.0}],
+    [{"id": "a", "step": 0, "factor": math.nan}], [{"id": "a", "step": 0, "factor": 10**400}],
+    [{"id": "a", "step": 0, "factor": True}], [{"id": "a", "step": 0, "factor": None}],
+], ids=lambda value: str(value)[:60])  # fmt: skip
+def test_damaged_changes_of_the_rate_are_refused(changes: Any) -> None:
+    with pytest.raises(UsageError, match="changes of the learning rate are damaged"):
+        Recipe.from_json({"rate_changes": changes})
 
 
 def test_values_out_of_range_in_json_are_refused() -> None:
@@ -191,7 +207,7 @@ def test_a_misspelt_setting_is_answered_with_the_right_one(wrong: str, right: st
         parse_value(wrong, "1")
 
 
-@pytest.mark.parametrize("name", ["colour", "", "plans", "__class__"])
+@pytest.mark.parametrize("name", ["colour", "", "plans", "rate_changes", "__class__"])
 def test_a_setting_like_no_other_is_answered_with_the_list(name: str) -> None:
     with pytest.raises(UsageError, match=r"There are: arch, .*time\."):
         parse_value(name, "1")

@@ -16,6 +16,7 @@ from engine.control import request
 from engine.errors import CheckpointError
 from engine.event_log import EventLog, read_events
 from engine.events import Control, Event, Saved, Start, Step, Warn
+from engine.preparing import prepare
 from engine.runs import RunFolder
 
 
@@ -241,6 +242,51 @@ def test_a_stop_that_came_twice_does_not_stop_the_next_trainer(world: Any) -> No
     world.train(folder, say)
     assert world.train(folder) == 0
     assert folder.state() == "done"
+
+
+@pytest.mark.parametrize(
+    "asked", [("stop",), ("pause",), ("sample", 9, "the")], ids=["stop", "pause", "sample"]
+)
+def test_what_was_asked_of_a_trainer_that_had_just_ended_is_not_obeyed_by_the_next(
+    world: Any, asked: tuple[Any, ...]
+) -> None:
+    folder = world.run("run", steps=12)
+
+    def say(event: Event) -> None:
+        if isinstance(event, events.Done):
+            request(folder, *asked)
+
+    world.train(folder, say)
+    heard: list[Event] = []
+    assert world.train(folder, heard.append, total_steps=16) == 0
+    assert (folder.state(), world.steps(folder)[-1][0]) == ("done", 16)
+    assert not [event for event in heard if isinstance(event, events.Sample) and event.prompt]
+    # It is recorded, so that nobody shows it as still waiting.
+    assert [(c.do, c.step) for c in of(Control, folder)] == [(asked[0], 12)]
+
+
+@pytest.mark.parametrize("trained", [False, True], ids=["a new run", "a resume"])
+def test_a_stop_asked_for_while_a_trainer_prepares_is_obeyed(
+    world: Any, monkeypatch: pytest.MonkeyPatch, trained: bool
+) -> None:
+    folder = world.run("run", steps=12)
+    if trained:
+        world.train(folder)
+
+    def preparing(*args: Any, **options: Any) -> Any:
+        request(folder, "stop")
+        return prepare(*args, **options)
+
+    monkeypatch.setattr("engine.trainer.prepare", preparing)
+    world.train(folder, total_steps=16 if trained else None)
+    assert (folder.state(), len(world.steps(folder))) == ("stopped", 12 if trained else 0)
+
+
+def test_a_stop_that_came_before_the_first_trainer_is_obeyed(world: Any) -> None:
+    folder = world.run("run", steps=12)
+    request(folder, "stop")
+    world.train(folder)
+    assert (folder.state(), len(world.steps(folder))) == ("stopped", 0)
 
 
 def test_a_new_total_of_steps_outlives_a_kill_before_the_next_checkpoint(world: Any) -> None:

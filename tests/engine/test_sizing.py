@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -272,3 +273,43 @@ class TestMeasuring:
             assert torch.equal(torch.get_rng_state(), before)
         finally:
             torch.set_num_threads(threads)
+
+
+GB = 10**9
+V2 = {
+    "memory.max": f"{8 * GB}\n",
+    "memory.current": f"{5 * GB}\n",
+    "memory.stat": f"anon 7\ninactive_file {2 * GB}\n",
+}
+V1 = {
+    "memory/memory.limit_in_bytes": f"{8 * GB}\n",
+    "memory/memory.usage_in_bytes": f"{5 * GB}\n",
+    "memory/memory.stat": f"inactive_file 1\ntotal_inactive_file {2 * GB}\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, 20 * GB),
+        (V2, 5 * GB),  # what is read from the disk and not in use gives way
+        (V1, 5 * GB),
+        ({**V2, "memory.max": "max\n"}, 20 * GB),
+        ({**V1, "memory/memory.limit_in_bytes": "9223372036854771712\n"}, 20 * GB),
+        ({**V2, "memory.current": f"{9 * GB}", "memory.stat": ""}, 0),
+        ({**V2, "memory.stat": "nonsense"}, 3 * GB),
+        ({"memory.max": f"{8 * GB}"}, 20 * GB),
+    ],
+    ids=["no group", "v2", "v1", "v2 without a limit", "v1 without a limit", "full", "odd", "half"],
+)
+def test_memory_is_that_of_the_process_not_of_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], expected: int
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(sizing, "CONTROL_GROUP", tmp_path)
+    monkeypatch.setattr(sizing, "_free_memory", lambda: 20 * GB)
+    assert available_memory() == expected
+    monkeypatch.setattr(sizing, "_free_memory", lambda: None)
+    assert available_memory() == (None if expected == 20 * GB else expected)

@@ -283,6 +283,22 @@ def test_a_file_where_a_folder_must_be_is_one_sentence(folder: Path) -> None:
         storage.make_private_dir(folder / "runs")
 
 
+@pytest.mark.parametrize(
+    "error", [errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES]
+)
+def test_a_place_that_takes_no_folder_is_one_sentence(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    monkeypatch.setattr(storage, "ops", Faulty(1, error))  # as /proc answers, say
+    with pytest.raises(ResourceError, match=f"cannot be written .{os.strerror(error).lower()}.: "):
+        storage.make_private_dir(folder / "a" / "b")
+
+
+def test_a_name_that_is_too_long_for_a_folder_is_one_sentence(folder: Path) -> None:
+    with pytest.raises(ResourceError, match="name too long"):
+        storage.make_private_dir(folder / ("a" * 300) / "b")
+
+
 def test_a_discarded_folder_is_gone_and_sweeping_removes_only_leftovers(folder: Path) -> None:
     for name in ("keep", ".trash-a-1", ".tmp-b", "doomed"):
         (folder / name).mkdir()

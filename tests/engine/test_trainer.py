@@ -6,7 +6,9 @@ import errno
 import json
 import math
 import os
+import shutil
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,12 +21,14 @@ from engine.__main__ import main
 from engine.checkpoint import checkpoints, find_checkpoint, load_weights
 from engine.control import request
 from engine.corpus import load_stored, split
-from engine.errors import ResourceError, RunError
+from engine.errors import CheckpointError, ResourceError, RunError
 from engine.evaluate import validation_loss
 from engine.event_log import read_events
 from engine.events import Control, Done, Eval, Event, Failed, Plan, Sample, Saved, Step, Warn
 from engine.loading import load
+from engine.preparing import prepare
 from engine.runs import RunFolder
+from engine.trainer import Signals
 
 
 def of(kind: type[Event], folder: RunFolder) -> list[Any]:
@@ -71,14 +75,45 @@ def test_a_second_signal_ends_the_process_at_once(world: Any) -> None:
     folder = world.run("run", steps=10**6, sample_chars=0)
     request(folder, "sample", 10_000, prompt="the")
     child = world.spawn(folder)
-    # While it writes a long sample it cannot finish a step, so one signal alone would have to wait.
+    # While it writes a long sample it cannot finish a step, so one signal alone would have to wait. Sent until it ends, since
+    # two that come at once are one to the system.
     world.until(lambda: child.poll() is not None or of(Control, folder))
-    child.send_signal(signal.SIGTERM)
-    child.send_signal(signal.SIGINT)
-    assert child.wait() in (130, 143)
+    world.until(lambda: child.poll() is not None or child.send_signal(signal.SIGTERM))
+    assert child.wait() == 143
     assert not folder.is_locked()
     assert of(Done, folder) == of(Sample, folder) == []
     assert folder.state() == "stale"
+
+
+def test_signals_of_several_kinds_ask_once(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def leave(code: int) -> None:
+        raise world.Died
+
+    def ask() -> None:  # as a system that shuts down asks: with all it has, one after the other
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            signal.raise_signal(number)
+
+    monkeypatch.setattr(os, "_exit", leave)
+    folder = world.run("run", steps=14)
+    assert world.train(folder, at(8, ask)) == 128 + signal.SIGTERM
+    assert (folder.state(), checkpoints(folder)[0].step) == ("stopped", 8)
+
+
+def test_whoever_asks_in_a_signals_place_leaves_that_signal_its_first_time(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leave(code: int) -> None:
+        raise world.Died
+
+    def ask() -> None:
+        signals.ask(signal.SIGTERM)
+        signals.ask(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(os, "_exit", leave)
+    folder, signals = world.run("run", steps=14), Signals()
+    assert world.train(folder, at(8, ask), signals=signals) == 128 + signal.SIGTERM
+    assert (folder.state(), checkpoints(folder)[0].step) == ("stopped", 8)
 
 
 def test_a_control_is_on_the_disk_before_it_is_obeyed(world: Any) -> None:
@@ -138,6 +173,15 @@ def test_the_status_tells_where_a_finished_run_stands(world: Any) -> None:
     done = of(Done, folder)[0]
     assert (status.state, status.step, status.horizon) == ("done", 7, 7)
     assert status.val_loss == done.best_val_loss == min(e.val_loss for e in of(Eval, folder))
+
+
+def test_the_end_tells_what_the_run_took_by_the_clock_in_all_its_processes(world: Any) -> None:
+    folder = world.run("run", steps=7)
+    world.train(folder, began=time.monotonic() - 10_000)
+    world.train(folder, began=time.monotonic() - 20_000, total_steps=9)
+    first, second = of(Done, folder)
+    assert first.wall_seconds > 10_000 and second.wall_seconds > 30_000
+    assert second.seconds < 10_000
 
 
 def test_a_rate_that_is_far_too_high_fails_and_keeps_the_last_good_checkpoint(
@@ -343,6 +387,16 @@ def test_a_patient_run_that_ended_can_be_given_more_steps(
     assert of(Done, folder)[-1].step == 8  # better at 6, not better at 8
 
 
+def test_a_run_that_is_deleted_while_it_is_trained_is_explained(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.trainer.STATUS_SECONDS", 0.0)
+    folder = world.run("run", steps=12)
+    with pytest.raises(CheckpointError, match="was deleted while it was trained"):
+        world.train(folder, at(5, lambda: shutil.rmtree(folder.path)))
+    assert not folder.path.exists()
+
+
 def test_a_failure_before_the_first_step_is_told(world: Any, capsys: pytest.CaptureFixture[str]) -> None:
     folder = world.run("run", steps=8)
     (world.data / "corpora" / f"{folder.read_request()['corpus']['sha256']}.txt").unlink()
@@ -384,9 +438,9 @@ def test_the_text_is_read_again_as_it_was_given_when_it_is_too_large_to_keep(
 ) -> None:
     asked: dict[str, Any] = {}
 
-    def spy(corpora_dir: Path, sha256: str, source: str | None, **how: Any) -> str:
+    def spy(corpora_dirs: list[Path], sha256: str, source: str | None, **how: Any) -> str:
         asked.update(how, source=source)
-        return load_stored(corpora_dir, sha256, source)
+        return load_stored(corpora_dirs, sha256, source)
 
     monkeypatch.setattr("engine.preparing.load_stored", spy)
     folder = world.run("run", steps=2)
@@ -401,3 +455,12 @@ def test_a_wrong_command_line_is_no_traceback(world: Any, capsys: pytest.Capture
     with pytest.raises(SystemExit) as left:
         main(["dance"])
     assert left.value.code == 2
+
+
+@pytest.mark.parametrize("arch", ["modern", "ngram"])
+def test_while_it_trains_nobody_holds_the_whole_text(world: Any, arch: str) -> None:
+    prepared = prepare(
+        world.run("run", arch=arch), [world.data / "corpora"], spent=0.0, total_steps=None, force=False
+    )
+    held = [*vars(prepared).values(), *vars(prepared.job).values(), *vars(prepared.job.batches).values()]
+    assert not [value for value in held if isinstance(value, str) and len(value) > 100]

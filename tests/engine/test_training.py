@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,8 +75,7 @@ def loop(world: Any) -> Iterator[MakeLoop]:
     def make(*, around: dict[str, Any] | None = None, **values: Any) -> Loop:
         folder = world.run(f"run-{make.count}", **values)  # type: ignore[attr-defined]
         make.count += 1  # type: ignore[attr-defined]
-        corpora: Path = world.data / "corpora"
-        prepared = prepare(folder, corpora, spent=0.0, total_steps=None, force=False)
+        prepared = prepare(folder, [folder.corpora], spent=0.0, total_steps=None, force=False)
         return Loop(prepared.job, prepared.state, **(around or {}))
 
     make.count = 0  # type: ignore[attr-defined]

@@ -91,6 +91,20 @@ def test_what_is_not_in_the_trash_any_more_cannot_come_back(runs: Path, bin: Pat
     assert empty_trash(bin / "nowhere") == 0
 
 
+def test_a_text_stays_while_a_run_on_it_is_in_the_trash_and_goes_when_that_is_emptied(
+    runs: Path, bin: Path
+) -> None:
+    corpora = runs.parent / "corpora"
+    corpora.mkdir()
+    for name, letter in (("diary", "a"), ("letters", "b")):
+        (corpora / f"{letter * 64}.txt").write_text("a secret")
+        RunFolder.create(runs, name, {"corpus": {"name": name, "sha256": letter * 64}})
+    trash_run(runs, "diary", bin)
+    assert len(list(corpora.iterdir())) == 2
+    empty_trash(bin)
+    assert [path.name[0] for path in corpora.iterdir()] == ["b"]
+
+
 def test_a_run_that_is_being_trained_stays_where_it_is(runs: Path, bin: Path) -> None:
     folder = make(runs, "tales")
     with folder.acquire(), pytest.raises(BusyError, match="in use"):

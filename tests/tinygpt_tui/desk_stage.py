@@ -30,7 +30,7 @@ class DeskStage:
         self.link = FakeLink(auto=auto, per_take=0)
         self.link.player.turns = turns
         self.history = History(home / "history.sqlite", lambda: self.now)
-        self.book = SettingsBook(home / "settings.toml", {})
+        self.book = SettingsBook(home / "settings.toml", {"TINYGPT_UI_SPEED": "0"})
         self.book.set("sample.chars", chars)
         self.desk = Desk(self.link, self.history, self.book, lambda: self.now)
         self.desk.begin()

@@ -15,6 +15,7 @@ from tinygpt_tui.settings_book import SettingsBook
 from tinygpt_tui.sources.corpus_facts import CorpusFacts
 from tinygpt_tui.sources.corpus_list import CorpusList
 from tinygpt_tui.sources.downloading import Downloading
+from tinygpt_tui.sources.ladders import Ladders
 from tinygpt_tui.sources.run_shelf import RunShelf
 from tinygpt_tui.sources.run_starter import Launch, RunStarter
 from tinygpt_tui.world import World
@@ -36,7 +37,9 @@ def scripted_world(
 ) -> World:
     """Everything under `home`; runs are put there with `ScriptedRun(home / "data" / "runs", …)`, before or after."""
     paths = Paths(*(home / part for part in ("config", "data", "cache", "state")))
-    settings = SettingsBook(paths.config_file, environment or {})
+    settings = SettingsBook(
+        paths.config_file, {"TINYGPT_UI_SPEED": "0"} if environment is None else environment
+    )
     shelf = RunShelf(paths.runs_dir, paths.trash)
     shelf.scan()
     return World(
@@ -47,6 +50,7 @@ def scripted_world(
         CorpusList(paths),
         CorpusFacts(paths.cache),
         Downloading(paths.cache),
+        Ladders(paths.corpora_dir, paths.cache),
         Desk(link or FakeLink(), History(paths.data / "history.sqlite"), settings),
         clock=lambda: NOW,
     )

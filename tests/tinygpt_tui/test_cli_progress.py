@@ -29,10 +29,11 @@ def step(n: int, seconds: float | None = None, loss: float | None = 1.5) -> Step
     return Step(n, loss, 1e-3, 24_300.0, 0.5, n * 100, n * 0.1 if seconds is None else seconds)
 
 
-def story(*events: Event) -> Progress:
+def story(*events: Event, wait: float = 0.1) -> Progress:
+    """What is known after `events`, of which each was told `wait` seconds after the one before."""
     state = Progress()
-    for event in events:
-        state = after(state, event)
+    for number, event in enumerate(events):
+        state = after(state, event, 100.0 + number * wait)
     return state
 
 
@@ -73,7 +74,7 @@ def view_on(
     screen: Screen, clock: Clock, *, live: bool, columns: int = 100, color: bool = False
 ) -> ProgressView:
     line = LiveLine(screen.write, live=live, columns=lambda: columns, clock=clock)
-    return ProgressView(line, color=color)
+    return ProgressView(line, color=color, clock=clock)
 
 
 def test_the_line_tells_what_is_known() -> None:
@@ -86,14 +87,40 @@ def test_the_line_tells_what_is_known() -> None:
 def test_the_time_left_follows_the_pace_and_the_plan() -> None:
     state = story(START, *(step(n) for n in range(1, 101)))
     assert state.seconds_left == pytest.approx(190)
-    assert after(state, Plan(100, 0, 1_100)).seconds_left == pytest.approx(100)
-    assert after(state, Plan(100, 0, 50)).seconds_left == 0
-    resumed = story(Start("x", 500, 10, 1_000), step(501, 50.0), step(502, 50.5))
+    assert after(state, Plan(100, 0, 1_100), 111.0).seconds_left == pytest.approx(100)
+    assert after(state, Plan(100, 0, 50), 111.0).seconds_left == 0
+    resumed = story(Start("x", 500, 10, 1_000), step(501, 50.0), step(502, 50.5), wait=0.5)
     assert resumed.seconds_left == pytest.approx(498 * 0.5)
 
 
+def test_the_time_left_counts_what_is_not_training() -> None:
+    # Of each half second only a tenth is spent in the update; the rest goes to evaluations, samples and other programs.
+    state = story(START, *(step(n) for n in range(1, 101)), wait=0.5)
+    assert state.seconds_left == pytest.approx(1_900 * 0.5)
+
+
+def test_the_time_left_of_a_run_that_was_watched_late_is_the_trainers_until_the_clock_knows_better() -> None:
+    late = story(START, *(step(n) for n in range(1, 1_001)), wait=1e-6)
+    assert late.seconds_left == pytest.approx(1_000 * 0.1)
+    for n in range(1, 501):
+        late = after(late, step(1_000 + n), 101.0 + 0.5 * n)
+    assert late.seconds_left == pytest.approx(500 * 0.5, rel=0.05)
+
+
+def test_a_pause_is_no_part_of_the_pace() -> None:
+    state = story(START, step(1), step(2), Control("a", 2, "pause"))
+    state = after(state, Control("b", 2, "resume"), 5_000.0)
+    assert state.seconds_left == pytest.approx(1_998 * 0.1)
+    state = after(after(state, step(3), 5_000.1), step(4), 5_000.2)
+    assert state.seconds_left == pytest.approx(1_996 * 0.1)
+
+
+def test_an_evaluation_tells_the_step_it_was_made_at() -> None:
+    assert story(START, Eval(150, 1.852, 1.852, 200, 15.0)).step == 150
+
+
 def test_the_time_left_is_never_absurd_when_the_clock_is() -> None:
-    state = story(START, step(5, 10.0), step(6, 1.0), step(6, 1.0), step(7, 1.0))
+    state = story(START, step(5, 10.0), step(6, 1.0), step(6, 1.0), step(7, 1.0), step(8, math.nan))
     assert state.seconds_left is not None and 0 <= state.seconds_left < 86_400
     assert story(START).seconds_left is None and story(START, step(1)).seconds_left is None
 
@@ -107,7 +134,6 @@ states = st.builds(
     val_loss=numbers,
     best=numbers,
     chars_per_s=numbers,
-    seconds=st.none(),
     seconds_per_step=numbers,
 )
 
@@ -209,6 +235,9 @@ def test_the_end_of_a_run_is_told() -> None:
             "tales-01: done after 2,000 steps and 3m12s (steps), best val_loss 1.620 nats per character",
             "",
         ]
+        with view_on(screen, clock, live=live) as view:
+            view.take(Done("tales-01", 2_000, 1.7, 1.62, 10, 18.0, 1.0, 10, "time", wall_seconds=60.2))
+        assert "done after 2,000 steps and 1m00s (time)" in screen.lines[-2]
         view.take(Failed("the loss is not finite\x1b", 1, 7))
         assert screen.lines[-2] == "failed at step 7: the loss is not finite␛"
 

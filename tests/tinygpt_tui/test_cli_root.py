@@ -14,7 +14,7 @@ from typer.main import get_command
 from tinygpt_tui import __version__
 from tinygpt_tui.cli.root import COMMANDS, app
 
-HEAVY = ("torch", "textual", "numpy", "rich", "pydantic", "tomlkit")
+HEAVY = ("torch", "textual", "numpy", "rich", "pydantic", "threadpoolctl", "tomlkit")
 
 
 def walk(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -55,6 +55,16 @@ def test_set_get_and_unset(tinygpt: Callable[..., Any], home: Path) -> None:
     assert again.code == 0 and "was not set" in again.err
 
 
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs /proc")
+def test_a_home_that_cannot_be_made_is_one_sentence(
+    tinygpt: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TINYGPT_HOME", "/proc/tinygpt")
+    outcome = tinygpt("config", "set", "train.seed", "3")
+    assert (outcome.code, outcome.out) == (4, "")
+    assert outcome.err.startswith("error: /proc cannot be written (no such file or directory): ")
+
+
 def test_get_prints_tables_and_their_entries(tinygpt: Callable[..., Any]) -> None:
     assert tinygpt("config", "get", "ui.keys").out == ""
     tinygpt("config", "set", "ui.keys.play.stop", "ctrl+x")

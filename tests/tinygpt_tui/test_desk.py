@@ -11,9 +11,11 @@ from engine import protocol as p
 from engine.errors import SettingsError, UsageError
 from engine.sampler_settings import KNOBS, NEUTRAL
 from tests.tinygpt_tui.desk_stage import TURNS, DeskStage
-from tests.tinygpt_tui.fake_player import story
-from tinygpt_tui.play.desk import MAX_TURN_CHARS, SEEDS
+from tests.tinygpt_tui.fake_player import FakeLink, story
+from tinygpt_tui.play.desk import MAX_TURN_CHARS, SEEDS, Desk
+from tinygpt_tui.play.history import History
 from tinygpt_tui.play.session import Mark
+from tinygpt_tui.settings_book import SettingsBook
 
 TURNED = {"temperature": 1.35, "top_k": 5, "top_p": 0.5, "min_p": 0.1, "repetition": 2.0}
 
@@ -426,3 +428,10 @@ def test_the_speed_is_that_of_the_last_second_and_takes_no_memory_that_grows(sta
         stage.tick(0.5)
         stage.writes(1)
     assert len(stage.desk._written) <= 3
+
+
+def test_the_pace_at_first_is_the_one_that_was_set(tmp_path: Path) -> None:
+    for value, rate in (("0", None), ("1", 1.0), ("250", 250.0)):
+        book = SettingsBook(tmp_path / "settings.toml", {"TINYGPT_UI_SPEED": value})
+        desk = Desk(FakeLink(), History(tmp_path / "history.sqlite"), book)
+        assert desk.rate == rate

@@ -87,7 +87,7 @@ class Seat:
     def __init__(self, link: PlayerProcess, run: str, home: Path) -> None:
         self.link, self.run = link, run
         self.history = History(home / "history.sqlite")
-        book = SettingsBook(home / "settings.toml", {})
+        book = SettingsBook(home / "settings.toml", {"TINYGPT_UI_SPEED": "0"})
         book.set("sample.chars", 100_000)
         self.desk = Desk(link, self.history, book)
         self.told: list[str] = []

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from engine.events import Done, Eval, Plan, Start, Step, dump_line
+
 Run = Callable[..., Any]
 
 
@@ -70,6 +72,22 @@ def test_watching_a_finished_run_tells_all_of_it(trained: Any, tinygpt: Run) -> 
     outcome = tinygpt("runs", "watch", "fox")
     assert (outcome.code, outcome.out) == (0, "")
     assert "done after 21 steps" in outcome.err
+
+
+def test_who_watches_late_is_told_the_step_and_the_plan_in_force(trained: Any, tinygpt: Run) -> None:
+    story = (
+        Start("fox", 0, 5_000, 600),
+        Plan(0, 0, 600),
+        Eval(75, 2.1, 2.1, 75_000, 7.5),
+        Plan(100, 0, 3_600),
+        Step(150, 1.9, 1e-3, 10_000.0, 0.5, 150_000, 15.0),
+        Eval(150, 1.852, 1.852, 150_000, 15.0),
+        Done("fox", 164, 1.852, 1.852, 164_000, 16.4, 10_000.0, 5_000, "stopped"),
+    )
+    (trained.run / "events.jsonl").write_bytes(b"".join(dump_line(event) + b"\n" for event in story))
+    told = tinygpt("runs", "watch", "fox").err.splitlines()
+    assert told[1].startswith("step   150/3,600") and "val  1.852" in told[1]
+    assert told[2].startswith("step   164/3,600")
 
 
 def test_several_runs_can_be_deleted_and_are_gone(trained: Any, tinygpt: Run) -> None:

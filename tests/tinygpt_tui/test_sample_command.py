@@ -24,6 +24,7 @@ def test_json_and_plain_output_are_exactly_the_same_continuation(trained: Any, t
     done = lines[-1]
     assert done["event"] == "done"
     assert (done["chars"], done["seed"]) == (90, 7)
+    assert (done["run"], done["step"]) == ("fox", 20)
     assert min(done["seconds"], done["chars_per_s"], done["first_char_ms"]) > 0
 
 
@@ -66,6 +67,17 @@ def test_the_player_writes_what_sample_writes(trained: Any, tinygpt: Run, start:
     args = ("-p", "The fox", "-n", "120", "--seed", "7", "--temperature", "0.5")
     assert text == tinygpt("sample", "fox", *args).out
     assert len(text) == 120
+
+
+def test_a_newer_run_without_a_checkpoint_is_passed_over_and_that_is_said(trained: Any, tinygpt: Run) -> None:
+    assert tinygpt("sample", "-n", "5").err == ""
+    for name in ("young", "\x1b[31m"):
+        trained.run.with_name(name).mkdir()
+        (trained.run.with_name(name) / "request.json").write_text((trained.run / "request.json").read_text())
+        outcome = tinygpt("sample", "-n", "5", "--json")
+        assert outcome.lines[-1]["run"] == "talk"
+        assert "is newer but has no checkpoint, so talk is taken" in outcome.err
+        assert outcome.err.replace("\n", "").isprintable()
 
 
 def test_temperature_zero_asks_no_dice(trained: Any, tinygpt: Run) -> None:
@@ -160,4 +172,5 @@ def test_a_terminal_is_shown_the_prompt_and_nothing_that_drives_it(
     assert outcome.code == 0
     assert terminal.getvalue().startswith("the ␛]0;title␇fox")
     assert "\x1b" not in terminal.getvalue()
-    assert "seed 1" in outcome.err
+    assert outcome.err.splitlines()[-1].startswith("fox at step 20: 10 characters at ")
+    assert outcome.err.endswith("a second, seed 1\n")

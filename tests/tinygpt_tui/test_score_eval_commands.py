@@ -55,10 +55,24 @@ def test_eval_of_an_older_checkpoint_gives_what_was_measured_then(trained: Any, 
 def test_eval_shows_the_model_on_the_ladder(trained: Any, tinygpt: Run) -> None:
     outcome = tinygpt("eval", "fox")
     assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.splitlines()[0].endswith("of fox at step 20")
     rungs = [line.split() for line in outcome.out.splitlines()[2:]]
     losses = [float(rung[-1]) for rung in rungs]
     assert losses == sorted(losses, reverse=True)
     assert sum(rung[0] == "→" for rung in rungs) == 1
+
+
+def test_eval_names_the_run_it_has_chosen_and_a_newer_one_it_passed_over(trained: Any, tinygpt: Run) -> None:
+    assert "of talk at step 20" in tinygpt("eval").out
+    (found,) = tinygpt("eval", "--json").lines
+    assert (found["run"], found["step"]) == ("talk", 20)
+    young = trained.run.with_name("young")
+    young.mkdir()
+    (young / "request.json").write_text((trained.run / "request.json").read_text())
+    passed = tinygpt("eval", "--json")
+    assert passed.lines[0]["run"] == "talk"
+    assert passed.err == "note: young is newer but has no checkpoint, so talk is taken\n"
+    assert tinygpt("eval", "fox", "--json").err == ""
 
 
 def test_a_score_is_the_mean_of_its_characters(trained: Any, tinygpt: Run, tmp_path: Path) -> None:
@@ -95,6 +109,16 @@ def test_a_text_the_model_learned_surprises_it_less_than_another(
         tinygpt("score", "fox", str(corpora / f"{name}.txt"), "--json").lines[-1] for name in ("fox", "talk")
     )
     assert own["nats_per_char"] < other["nats_per_char"]
+
+
+def test_a_score_reads_what_looks_too_large_when_it_is_told_to(
+    trained: Any, tinygpt: Run, corpora: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.corpus_files.MAX_BYTES", 100)
+    args = ("score", "fox", str(corpora / "fox.txt"))
+    refused = tinygpt(*args)
+    assert (refused.code, "or --force" in refused.err) == (4, True)
+    assert tinygpt(*args, "--force").code == 0
 
 
 def test_score_says_what_it_changed_and_what_the_vocabulary_lacks(

@@ -63,3 +63,31 @@ def test_a_damaged_file_leaves_the_defaults_and_is_never_written(tmp_path: Path)
     with pytest.raises(SettingsError):
         book.set("sample.temperature", 0.5)
     assert path.read_text() == "[sample\n"
+
+
+def test_once_the_file_is_mended_it_is_used_and_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text("[sample\n")
+    book = SettingsBook(path, {})
+    path.write_text("[sample]\ntop_k = 5\n")
+    book.set("sample.temperature", 0.5)
+    assert (book.problem, book.value("sample.top_k"), book.value("sample.temperature")) == ("", 5, 0.5)
+
+
+def test_a_file_damaged_meanwhile_is_not_written(tmp_path: Path) -> None:
+    book = SettingsBook(tmp_path / "config.toml", {})
+    book.set("sample.temperature", 0.5)
+    book.path.write_text("[sample\n")
+    with pytest.raises(SettingsError):
+        book.set("sample.temperature", 0.6)
+    assert book.path.read_text() == "[sample\n"
+
+
+def test_beside_a_damaged_file_the_environment_still_counts(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text("[sample\n")
+    book = SettingsBook(path, {"TINYGPT_TRAIN_SIZE": "0.3m"})
+    assert book.problem and book.value("train.size") == "0.3m"
+    assert book.origin("train.size") is Origin.ENVIRONMENT
+    both = SettingsBook(path, {"TINYGPT_TRAIN_SIZE": "huge"})
+    assert both.problem and both.value("train.size") == "auto"

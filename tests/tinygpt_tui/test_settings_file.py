@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import stat
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import storage
-from engine.errors import ResourceError, SettingsError, UsageError
+from engine.errors import BusyError, ResourceError, SettingsError, UsageError
 from tinygpt_tui import settings_file
-from tinygpt_tui.settings import Settings
+from tinygpt_tui.settings import Settings, value_of
 
 MINE = """\
 # my settings
@@ -58,6 +62,49 @@ def test_the_file_and_its_folder_are_the_users_alone(path: Path, home: Path) -> 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert {stat.S_IMODE(folder.stat().st_mode) for folder in (path.parent, home)} == {0o700}
     assert [p.name for p in path.parent.iterdir()] == ["config.toml"]
+
+
+def test_values_that_several_set_at_once_are_all_kept(path: Path) -> None:
+    values = {
+        "train.seed": 7,
+        "train.threads": 3,
+        "train.time": "9m",
+        "sample.temperature": 0.5,
+        "sample.top_k": 4,
+    }
+    begin = Barrier(len(values))
+
+    def change(key: str) -> None:
+        begin.wait()
+        settings_file.set_value(path, key, values[key])
+
+    with ThreadPoolExecutor(len(values)) as threads:
+        for done in [threads.submit(change, key) for key in values]:
+            done.result()
+    resolved = settings_file.load(path=path)
+    assert {key: value_of(resolved.settings, key) for key in values} == values
+
+
+def test_whoever_has_to_wait_too_long_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given_file(path, MINE)
+    monkeypatch.setattr("engine.lock.TURN_SECONDS", 0.01)
+    fd = os.open(path.parent, os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    for attempt in (
+        lambda: settings_file.set_value(path, "train.seed", 7),
+        lambda: settings_file.unset_value(path, "sample.temperature"),
+    ):
+        with pytest.raises(BusyError, match=r"config\.toml"):
+            attempt()
+    os.close(fd)
+    assert path.read_text() == MINE
+    settings_file.set_value(path, "train.seed", 7)
+    assert settings_file.load(path=path).settings.train.seed == 7
+
+
+def test_taking_back_what_was_never_set_makes_nothing(path: Path, home: Path) -> None:
+    assert not settings_file.unset_value(path, "train.seed")
+    assert not home.exists()
 
 
 def test_comments_order_and_unknown_keys_are_kept(path: Path) -> None:

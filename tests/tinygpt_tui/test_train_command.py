@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from engine.errors import ResourceError
 
 Run = Callable[..., Any]
 
@@ -85,6 +88,38 @@ def test_a_resume_finds_its_text_from_any_folder(
     request.write_text(request.read_text().replace(source, "/no/longer/there.txt"))
     monkeypatch.chdir(trained.run.parent)
     assert tinygpt("train", "--resume", "./fox", "--steps", "21", "--quiet").code == 0
+
+
+def test_a_run_that_was_copied_elsewhere_finds_its_text_at_home(
+    tinygpt: Run, tiny: tuple[str, ...], stdin: Run, corpora: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    stdin((corpora / "fox.txt").read_bytes())  # so there is no file to read again
+    assert tinygpt("train", "-", "--name", "fox", "--steps", "2", *tiny, "--quiet").code == 0
+    copy = tmp_path / "elsewhere" / "copy"
+    shutil.copytree(home / "data" / "runs" / "fox", copy)
+    assert tinygpt("train", "--resume", str(copy), "--steps", "3", "--quiet").code == 0
+    assert json.loads((copy / "status.json").read_text())["step"] == 3
+
+    told: list[dict[str, Any]] = []
+
+    def start_detached(folder: object, **options: Any) -> int:
+        told.append(options)
+        raise ResourceError("no process is started here")
+
+    monkeypatch.setattr("engine.launch.start_detached", start_detached)
+    assert tinygpt("train", "--resume", str(copy), "--steps", "4", "--detach").code == 4
+    assert told[0]["corpora_dir"] == home / "data" / "corpora"
+
+
+def test_a_data_folder_that_was_copied_brings_its_texts(
+    tinygpt: Run, tiny: tuple[str, ...], stdin: Run, corpora: Path, home: Path, tmp_path: Path
+) -> None:
+    stdin((corpora / "fox.txt").read_bytes())
+    assert tinygpt("train", "-", "--name", "fox", "--steps", "2", *tiny, "--quiet").code == 0
+    (home / "data").rename(tmp_path / "stick")
+    run = str(tmp_path / "stick" / "runs" / "fox")
+    assert tinygpt("train", "--resume", run, "--steps", "3", "--quiet").code == 0
+    assert tinygpt("eval", run).code == 0
 
 
 def test_a_counting_model_is_a_run_like_any_other(tinygpt: Run, corpora: Path) -> None:
@@ -192,6 +227,26 @@ def test_a_reader_that_goes_away_ends_the_run_quietly_and_it_can_be_gone_on_with
     (run,) = tinygpt("runs", "list", "--json").lines
     assert run["state"] == "stopped"
     resumed = tinygpt("train", "--resume", "fox", "--steps", str(run["step"] + 2), "--json").lines
+    assert resumed[0]["from_step"] == run["step"]
+
+
+def test_ctrl_c_in_a_pipeline_ends_the_reader_too_and_the_run_is_saved_all_the_same(
+    tinygpt: Run, start: Run, until: Run, tiny: tuple[str, ...], corpora: Path, home: Path
+) -> None:
+    # Steps so slow that the next one is told to nobody, before the trainer looks whether it is to end.
+    slow = ("--set", "batch_size=2048")
+    args = ("train", str(corpora / "fox.txt"), "--steps", "1000000", *tiny, *slow, "--json", "--quiet")
+    child = start(*args, process_group=0)
+    reader = subprocess.Popen(["cat"], stdin=child.stdout, stdout=subprocess.DEVNULL, process_group=child.pid)
+    child.stdout.close()
+    told = home / "data" / "runs" / "fox" / "events.jsonl"
+    until(lambda: told.exists() and b'"event": "step"' in told.read_bytes())
+    os.killpg(child.pid, signal.SIGINT)
+    reader.wait()
+    assert child.wait(timeout=60) == 130
+    (run,) = tinygpt("runs", "list", "--json").lines
+    assert (run["state"], run["step"] > 0) == ("stopped", True)
+    resumed = tinygpt("train", "--resume", "fox", "--steps", str(run["step"] + 1), "--json").lines
     assert resumed[0]["from_step"] == run["step"]
 
 

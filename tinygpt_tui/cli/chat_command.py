@@ -59,22 +59,23 @@ def chat(
 ) -> None:  # fmt: skip
     """Talk with a trained model in a plain terminal."""
     from engine.errors import UsageError
-    from tinygpt_tui.cli.model_options import load_run, resolve_seed, resolve_settings
+    from tinygpt_tui.cli.model_options import find_run, load_run, resolve_seed, resolve_settings
     from tinygpt_tui.cli.output import is_interactive, is_terminal, narrate
+    from tinygpt_tui.safe_text import safe_line
 
     settings, everything = resolve_settings(temperature, top_k, top_p, min_p, repetition)
     wanted = everything.sample.chars if chars is None else chars
     if not 1 <= wanted <= 10_000_000:
         raise UsageError(f"-n must be from 1 to 10,000,000 characters, not {wanted}.")
     dice = resolve_seed(seed)
-    loaded = load_run(run, at)
+    folder = find_run(run)
+    loaded = load_run(folder, at)
     conversation = Conversation(loaded, settings, dice, wanted)
     person = is_interactive() and is_terminal(sys.stdout)
     if person:
         _enable_line_editing()
-        narrate(
-            f"{loaded.run_info.get('run')} at step {loaded.step:,}, seed {dice}; /help lists what you can do"
-        )
+        name = safe_line(folder.name)
+        narrate(f"{name} at step {loaded.step:,}, seed {dice}; /help lists what you can do")
     for line in _lines(person, conversation.mark):
         if line.startswith("/"):
             try:

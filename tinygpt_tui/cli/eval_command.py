@@ -24,11 +24,13 @@ def eval_(
     as_json: bool = typer.Option(False, "--json", help="One JSON object."),
 ) -> None:
     """Measure a run beside counting models and a file compressor."""
-    from tinygpt_tui.cli.model_options import load_run
+    from tinygpt_tui.cli.model_options import find_run, load_run
     from tinygpt_tui.cli.output import emit, emit_json, narrate
     from tinygpt_tui.paths import user_paths
+    from tinygpt_tui.safe_text import safe_line
 
-    loaded = load_run(run, at)
+    folder = find_run(run)
+    loaded = load_run(folder, at)
     from engine.corpus import load_stored, split
     from engine.device import use_as_trained
     from engine.evaluate import bits, perplexity, validation_loss
@@ -36,7 +38,7 @@ def eval_(
 
     corpus = loaded.run_info["corpus"]
     text = load_stored(
-        user_paths().corpora_dir,
+        [folder.corpora, user_paths().corpora_dir],
         str(corpus.get("sha256")),
         corpus.get("source"),
         encoding=corpus.get("encoding"),
@@ -53,11 +55,11 @@ def eval_(
     positions = len(val_text) - 1
     if as_json:
         numbers = {"val_loss": loss, "bits_per_char": bits(loss), "perplexity": perplexity(loss)}
-        emit_json({**numbers, "positions": positions, "step": loaded.step, "ladder": rungs})
+        which = {"run": folder.name, "step": loaded.step}
+        emit_json({**numbers, "positions": positions, **which, "ladder": rungs})
         return
-    emit(
-        f"val_loss     {loss:.4f} nats per character, over {positions:,} characters, at step {loaded.step:,}"
-    )
+    where = f"over {positions:,} characters, of {safe_line(folder.name)} at step {loaded.step:,}"
+    emit(f"val_loss     {loss:.4f} nats per character, {where}")
     emit(f"             {bits(loss):.4f} bits per character, perplexity {perplexity(loss):.2f}")
     for name, value in sorted([*rungs.items(), ("this model", loss)], key=lambda rung: -rung[1]):
         emit(f"{'→' if name == 'this model' else ' '} {name:<10} {value:.4f}")

@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from engine.loading import Loaded
+    from engine.runs import RunFolder
     from engine.sampler import SamplerSettings
     from engine.tokenizer import Replacement
 
@@ -98,14 +99,27 @@ def parse_at(at: str) -> Any:
     raise UsageError(f"--at must be best, last or a step, not {at!r:.40}.")
 
 
-def load_run(run: str | None, at: str) -> Loaded:
-    """Loads the checkpoint that is meant, sets the threads up for it, and says what had to be skipped."""
-    from engine.run_list import resolve_run
+def find_run(run: str | None) -> RunFolder:
+    """The run that is meant; without a name the newest that has a checkpoint, and it is said if there is a newer one without."""
+    from engine.run_list import list_runs, resolve_run
     from tinygpt_tui.cli.output import narrate
     from tinygpt_tui.paths import user_paths
+    from tinygpt_tui.safe_text import safe_line
+
+    runs_dir = user_paths().runs_dir
+    folder = resolve_run(runs_dir, run)
+    if run is None and (newest := list_runs(runs_dir)[0].run) != folder.name:
+        narrate(
+            f"note: {safe_line(newest)} is newer but has no checkpoint, so {safe_line(folder.name)} is taken"
+        )
+    return folder
+
+
+def load_run(folder: RunFolder, at: str) -> Loaded:
+    """Loads the checkpoint that is meant, sets the threads up for it, and says what had to be skipped."""
+    from tinygpt_tui.cli.output import narrate
 
     which = parse_at(at)
-    folder = resolve_run(user_paths().runs_dir, run)
     from engine.device import use_for_playing
     from engine.loading import load
 

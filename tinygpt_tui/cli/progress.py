@@ -23,7 +23,16 @@ from tinygpt_tui.safe_text import safe_line, safe_text
 
 REDRAW_SECONDS = 0.1  # on a terminal: quicker than an eye reads, too slow to cost the training anything
 PLAIN_SECONDS = 5.0  # into a pipe
-_SMOOTHING = 0.1  # weight of the latest step in the time per step
+_LATE_SECONDS = 1.0  # more training than the clock has seen: it was told after it had happened
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When a step was told: `clock` by the clock of whoever watches, `trained` by the seconds spent in updates."""
+
+    step: int
+    clock: float
+    trained: float
 
 
 @dataclass(frozen=True)
@@ -34,8 +43,8 @@ class Progress:
         step, horizon: optimizer steps taken, and the step at which training is to end (0: unknown).
         loss, val_loss, best: nats per character.
         chars_per_s: characters learned per second.
-        seconds: spent training when `step` was taken.
-        seconds_per_step: smoothed.
+        since: from where the pace is measured.
+        seconds_per_step: all the time that passes for a step, what evaluations, samples and other programs take included.
     """
 
     step: int = 0
@@ -44,7 +53,7 @@ class Progress:
     val_loss: float | None = None
     best: float | None = None
     chars_per_s: float | None = None
-    seconds: float | None = None
+    since: Moment | None = None
     seconds_per_step: float | None = None
 
     @property
@@ -54,27 +63,19 @@ class Progress:
         return max(0, self.horizon - self.step) * self.seconds_per_step
 
 
-def after(state: Progress, event: Event) -> Progress:
-    """`state` with what `event` says taken in."""
+def after(state: Progress, event: Event, now: float) -> Progress:
+    """`state` with what `event` says taken in; `now` is the clock of whoever watches, in seconds."""
     if isinstance(event, Start):
         return Progress(step=event.from_step, horizon=event.horizon)
     if isinstance(event, Plan):
         return replace(state, horizon=event.horizon)
     if isinstance(event, Step):
-        pace = state.seconds_per_step
-        if state.seconds is not None and event.step > state.step and event.seconds >= state.seconds:
-            latest = (event.seconds - state.seconds) / (event.step - state.step)
-            pace = latest if pace is None else pace + _SMOOTHING * (latest - pace)
-        return replace(
-            state,
-            step=event.step,
-            loss=event.loss,
-            chars_per_s=event.chars_per_s,
-            seconds=event.seconds,
-            seconds_per_step=pace,
-        )
+        state = _paced(state, Moment(event.step, now, event.seconds))
+        return replace(state, step=event.step, loss=event.loss, chars_per_s=event.chars_per_s)
     if isinstance(event, Eval):
-        return replace(state, val_loss=event.val_loss, best=event.best_val_loss)
+        return replace(state, step=event.step, val_loss=event.val_loss, best=event.best_val_loss)
+    if isinstance(event, Control) and event.do == "resume":
+        return replace(state, since=None)  # a pause is no part of the pace
     if isinstance(event, Done):
         return replace(
             state,
@@ -82,9 +83,22 @@ def after(state: Progress, event: Event) -> Progress:
             val_loss=event.val_loss,
             best=event.best_val_loss,
             chars_per_s=event.chars_per_s,
-            seconds=event.seconds,
         )
     return state
+
+
+def _paced(state: Progress, moment: Moment) -> Progress:
+    """`state` with the pace since its first moment: the first step, slower than all others, is not in it.
+
+    Who watches late hears in an instant what took minutes. Of that the seconds trained are all there is to go by.
+    """
+    since = state.since
+    if since is None or moment.step <= since.step:
+        return replace(state, since=moment)
+    waited, trained = moment.clock - since.clock, moment.trained - since.trained
+    pace = max(waited, trained) / (moment.step - since.step)
+    late = trained > waited + _LATE_SECONDS
+    return replace(state, since=moment if late else since, seconds_per_step=pace)
 
 
 def format_line(state: Progress, width: int) -> str:
@@ -229,12 +243,16 @@ class ProgressView:
     Args:
         line: where to show them; None is `--quiet`.
         color: samples may be dimmed with a control sequence.
+        clock: seconds, never going back.
     """
 
-    def __init__(self, line: LiveLine | None, *, color: bool = False) -> None:
+    def __init__(
+        self, line: LiveLine | None, *, color: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.state = Progress()
         self._line = line
         self._color = color
+        self._clock = clock
 
     @classmethod
     def on(cls, stream: TextIO | None, *, quiet: bool = False, color: str = "auto") -> Self:
@@ -243,7 +261,7 @@ class ProgressView:
 
     def take(self, event: Event) -> None:
         """Takes in one event and shows what changed."""
-        self.state = after(self.state, event)
+        self.state = after(self.state, event, self._clock())
         if self._line is None:
             return
         if isinstance(event, Start):
@@ -296,7 +314,8 @@ class ProgressView:
 
 
 def _ending(event: Done) -> str:
-    took = f"{event.step:,} steps and {format_seconds(event.seconds)}"
+    seconds = event.seconds if event.wall_seconds is None else event.wall_seconds
+    took = f"{event.step:,} steps and {format_seconds(seconds)}"
     best = f", best val_loss {_loss(event.best_val_loss).strip()} nats per character"
     return f"{safe_line(event.run)}: done after {took} ({safe_line(event.reason)}){best}"
 

@@ -151,14 +151,15 @@ def watch(run: str | None = typer.Argument(None, metavar="[RUN]", help="A run's 
 
 
 def _worth_telling(told: list[Event]) -> list[Event]:
-    """What someone who comes late needs of the events so far: how the run began, and everything since it was last measured."""
-    from engine.events import Eval, Start
+    """What someone who comes late needs: how the run began, the plan in force, and everything since it was last measured."""
+    from engine.events import Eval, Plan, Start
 
     starts = [at for at, event in enumerate(told) if isinstance(event, Start)]
     measured = [at for at, event in enumerate(told) if isinstance(event, Eval)]
     if not starts or not measured or measured[-1] < starts[-1]:
         return told[starts[-1] :] if starts else told
-    return [told[starts[-1]], *told[measured[-1] :]]
+    plans = [event for event in told[starts[-1] : measured[-1]] if isinstance(event, Plan)]
+    return [told[starts[-1]], *plans[-1:], *told[measured[-1] :]]
 
 
 @command(app, "tinygpt runs pause tales")

@@ -41,8 +41,15 @@ def sample(
 ) -> None:  # fmt: skip
     """Continue a text with a trained model."""
     from engine.errors import UsageError
-    from tinygpt_tui.cli.model_options import explain_replacements, load_run, resolve_seed, resolve_settings
+    from tinygpt_tui.cli.model_options import (
+        explain_replacements,
+        find_run,
+        load_run,
+        resolve_seed,
+        resolve_settings,
+    )
     from tinygpt_tui.cli.output import emit, emit_json, is_terminal, narrate
+    from tinygpt_tui.safe_text import safe_line
 
     settings, everything = resolve_settings(temperature, top_k, top_p, min_p, repetition)
     wanted = everything.sample.chars if chars is None else chars
@@ -53,7 +60,8 @@ def sample(
         raise UsageError("--stop needs a text to stop at.")
     dice = resolve_seed(seed)
     text = _read_prompt() if prompt == "-" else prompt
-    loaded = load_run(run, at)
+    folder = find_run(run)
+    loaded = load_run(folder, at)
     if note := explain_replacements(loaded.tokenizer.encode(text).replaced):
         narrate(f"note: {note}")
     from engine.generate import generate
@@ -79,6 +87,8 @@ def sample(
             emit_json({"event": "text", "text": batch})
         done = {
             "event": "done",
+            "run": folder.name,
+            "step": loaded.step,
             "chars": written,
             "seconds": took,
             "chars_per_s": written / took if took else None,
@@ -88,7 +98,8 @@ def sample(
     if is_terminal(sys.stdout):
         emit("")
     if is_terminal(sys.stdout) or is_terminal(sys.stderr):
-        narrate(f"{written} characters at {written / max(took, 1e-9):,.0f} a second, seed {dice}")
+        speed = f"{written} characters at {written / max(took, 1e-9):,.0f} a second, seed {dice}"
+        narrate(f"{safe_line(folder.name)} at step {loaded.step:,}: {speed}")
 
 
 def _read_prompt() -> str:

@@ -27,20 +27,23 @@ def score(
     per_char: bool = typer.Option(False, "--per-char", help="One line for each character before the total."),
     encoding: str | None = typer.Option(None, "--encoding", metavar="NAME", help="Read the file in this encoding."),
     force_text: bool = typer.Option(False, "--force-text", help="Read what looks binary as text."),
+    force: bool = typer.Option(False, "--force", help="Read even what is very large."),
     as_json: bool = typer.Option(False, "--json", help="One JSON object per line."),
 ) -> None:  # fmt: skip
     """Measure how surprised a model is by a text."""
     from engine.corpus import read_corpus
     from engine.errors import CorpusError
-    from tinygpt_tui.cli.model_options import explain_replacements, load_run
+    from tinygpt_tui.cli.model_options import explain_replacements, find_run, load_run
     from tinygpt_tui.cli.output import emit, emit_json, narrate
     from tinygpt_tui.paths import user_paths
     from tinygpt_tui.safe_text import safe_line
 
-    corpus = read_corpus(file, encoding=encoding, force_text=force_text, cache_dir=user_paths().cache)
+    corpus = read_corpus(
+        file, encoding=encoding, force_text=force_text, force=force, cache_dir=user_paths().cache
+    )
     for notice in corpus.notices:
         narrate(f"note: {notice}")
-    loaded = load_run(run, at)
+    loaded = load_run(find_run(run), at)
     from engine.scoring import score as score_text
 
     result = score_text(loaded.model, loaded.tokenizer, corpus.text)

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -15,8 +16,6 @@ from tinygpt_tui.cli.corpora_commands import complete_names
 from tinygpt_tui.cli.help import command, new_app
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from engine.events import Event
     from engine.runs import RunFolder
     from tinygpt_tui.paths import Paths
@@ -98,10 +97,10 @@ def train(
         folder = _new(paths, corpus, name, wanted, values, recipe, encoding, force_text, force)
         new, steps = True, None
     if detach:
-        _detach(folder, new, steps, force, as_json, paths.cache)
+        _detach(folder, new, steps, force, as_json, paths)
         return
     color = resolved.settings.output.color
-    raise typer.Exit(_foreground(folder, new, steps, force, as_json, quiet, began, color, paths.cache))
+    raise typer.Exit(_foreground(folder, new, steps, force, as_json, quiet, began, color, paths))
 
 
 def _process_start() -> float:
@@ -190,12 +189,14 @@ def _resumable(paths: Paths, run: str, steps: int | None) -> RunFolder:
 
 
 def _detach(
-    folder: RunFolder, new: bool, steps: int | None, force: bool, as_json: bool, cache_dir: Path
+    folder: RunFolder, new: bool, steps: int | None, force: bool, as_json: bool, paths: Paths
 ) -> None:
     from engine.launch import start_detached
     from tinygpt_tui.cli.output import emit, emit_json, narrate
 
-    pid = start_detached(folder, total_steps=steps, force=force, cache_dir=cache_dir)
+    pid = start_detached(
+        folder, corpora_dir=paths.corpora_dir, total_steps=steps, force=force, cache_dir=paths.cache
+    )
     if not new:
         _await_trainer(folder, pid)
     if as_json:
@@ -218,17 +219,28 @@ def _await_trainer(folder: RunFolder, pid: int) -> None:
 
 def _foreground(
     folder: RunFolder, new: bool, steps: int | None, force: bool, as_json: bool, quiet: bool, began: float, color: str,
-    cache_dir: Path,
+    paths: Paths,
 ) -> int:  # fmt: skip
     from tinygpt_tui.cli.output import narrate
     from tinygpt_tui.cli.progress import ProgressView
 
     try:
+        from engine.trainer import Signals
         from engine.trainer import train as run_trainer
 
+        signals = Signals()
         with ProgressView.on(sys.stderr, quiet=quiet, color=color) as view:
-            say = _speaker(view, as_json)
-            code = run_trainer(folder, say, total_steps=steps, force=force, began=began, cache_dir=cache_dir)
+            say = _speaker(view, as_json, lambda: signals.ask(signal.SIGTERM))
+            code = run_trainer(
+                folder,
+                say,
+                corpora_dir=paths.corpora_dir,
+                total_steps=steps,
+                force=force,
+                began=began,
+                cache_dir=paths.cache,
+                signals=signals,
+            )
     except BaseException:
         # Nothing was settled, so nothing is lost; a run that never began would only be in the way.
         if new and not folder.run.exists():
@@ -242,8 +254,8 @@ def _foreground(
     return code
 
 
-def _speaker(view: Any, as_json: bool) -> Callable[[Event], None]:
-    """What to do with each event: show it, and print it as JSON if asked. A reader that goes away ends the run as SIGTERM does."""
+def _speaker(view: Any, as_json: bool, leave: Callable[[], None]) -> Callable[[Event], None]:
+    """What to do with each event: show it, and print it as JSON if asked. `leave` is called when its reader has gone away."""
     from engine.events import Done, Failed, Step, to_json
     from tinygpt_tui.cli.output import emit_json, narrate
 
@@ -268,13 +280,14 @@ def _speaker(view: Any, as_json: bool) -> Callable[[Event], None]:
             if not isinstance(error, BrokenPipeError):
                 narrate(f"warning: standard output cannot be written: {error.strerror}")
             if not isinstance(event, Done):
-                signal.raise_signal(signal.SIGTERM)
+                leave()
 
     return say
 
 
 def _discard(folder: RunFolder) -> None:
-    import shutil
+    from engine.errors import TinygptError
+    from engine.run_list import delete_run
 
-    if os.path.lexists(folder.path):
-        shutil.rmtree(folder.path, ignore_errors=True)
+    with suppress(TinygptError, OSError):
+        delete_run(folder.path.parent, folder.name)

@@ -85,7 +85,7 @@ class Hearing:
         self.loading = False
         self.following: str | None = None
         self.settings = SamplerSettings(**{name: settings.value(f"sample.{name}") for name in KNOBS})
-        self.rate: float | None = None
+        self.rate: float | None = settings.value("ui.speed") or None
         self.paused = False
         self.seed = 1
         self.stops: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ things out (`tinygpt_tui.sources`).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from textual import events
@@ -14,18 +15,23 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import OptionList, ProgressBar, Static
 from textual.widgets.option_list import Option
 
-from engine.errors import UsageError
+from engine.errors import BusyError, UsageError
 from models.config import ARCHITECTURES, SIZES
 from tinygpt_tui import figures
 from tinygpt_tui.bindings import bindings
-from tinygpt_tui.screens.corpus_view import plan_of, preview_of, row_of, statistics_of
+from tinygpt_tui.screens.corpus_view import plan_of, preview_of, row_of, rung_name, statistics_of
 from tinygpt_tui.screens.mode_screen import ModeScreen
 from tinygpt_tui.screens.pick_file import PasteText, PickFile
 from tinygpt_tui.settings import seconds as seconds_of
+from tinygpt_tui.sources.corpus_facts import Look
 from tinygpt_tui.sources.corpus_list import Row
-from tinygpt_tui.sources.expectation import expect
+from tinygpt_tui.sources.expectation import Expectation, PastRun, expect, past_runs
 
 TIMES = (15, 30, 60, 120, 180, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800)  # seconds
+FEW_LINES = 13  # of the statistics; with fewer, two rungs of the ladder share one
+ROOM_FOR_STATISTICS = 21  # lines of a screen
+# These show their keys themselves; the footer of a narrow terminal has no room for them.
+DIALS = ("corpus.shorter", "corpus.longer", "corpus.size")
 
 
 class CorpusScreen(ModeScreen):
@@ -33,7 +39,9 @@ class CorpusScreen(ModeScreen):
 
     mode = "corpus"
     CSS_PATH = "corpus.tcss"
-    BINDINGS: ClassVar[list[Any]] = bindings("corpus")
+    BINDINGS: ClassVar[list[Any]] = [
+        replace(binding, show=binding.show and binding.id not in DIALS) for binding in bindings("corpus")
+    ]
     HELP = "Arrow keys choose a text; what is in it appears beside it. [ and ] set the time, t starts the training."
 
     def __init__(self) -> None:
@@ -44,13 +52,15 @@ class CorpusScreen(ModeScreen):
         self._seconds = 0.0
         self._model_size = self._model_arch = ""  # Textual has a `_size` of its own
         self._download: object = None
+        self._past: tuple[PastRun, ...] = ()
 
     def compose_body(self) -> ComposeResult:
         with Horizontal(id="texts"):
             with Vertical(id="list-panel", classes="panel") as panel:
                 panel.border_title = "texts"
                 yield OptionList(id="list", markup=False)
-            with Vertical(id="about"):
+                yield Static("", id="described", markup=False)
+            with Vertical(id="text-panels"):
                 with VerticalScroll(id="preview-panel", classes="panel") as panel:
                     panel.border_title = "how it begins"
                     yield Static("", id="preview", markup=False)
@@ -72,15 +82,23 @@ class CorpusScreen(ModeScreen):
         self.query_one(OptionList).focus()
         if (wanted := self.world.chosen_corpus) is not None:
             self.playground.try_to(lambda: self._choose(self.world.corpora.add(wanted)))
-        self._fill()
+        if not self._rows:
+            self._fill()
 
     def on_resize(self, event: events.Resize) -> None:
         self._listed = self._shown = None
+        self.set_class(event.size.height < ROOM_FOR_STATISTICS, "-cramped")
 
     def on_screen_resume(self) -> None:
-        self.world.corpora.refresh()
+        self._past = past_runs(self.world.paths.runs_dir)
+        if self.world.corpora.refresh() and self._rows:  # a file may have been written anew
+            self.world.facts.forget(self._row().source)
+        self._shown = None
 
     def tick(self, now: float) -> None:
+        # The dials are set when the screen is mounted, and this may be a moment before.
+        if not self._model_size:
+            return
         if self._listed != self.world.corpora.version:
             self._fill()
         look, plan = (
@@ -95,10 +113,9 @@ class CorpusScreen(ModeScreen):
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         row = self._row()
         self.world.chosen_corpus = row.source
-        if row.kind in ("to fetch", "missing"):
-            self._show()
-        else:
-            self.world.facts.look_at(row.source)
+        if row.ready:
+            self.world.facts.look_at(row.source, encoding=row.encoding, force_text=row.force_text)
+        self._show()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.action_start()
@@ -106,12 +123,14 @@ class CorpusScreen(ModeScreen):
     def action_start(self) -> None:
         row = self._row()
         if row.kind == "to fetch":
-            self.action_fetch()
+            if self.world.downloading.busy:
+                raise BusyError(f"{self._fetching()} is just being fetched: wait until it is here.")
+            self.world.downloading.start(row.source)
             return
         book = self.world.settings
         values = {name: book.value(f"train.{name}") for name in ("threads", "sample_chars")}
-        if row.source.startswith("/"):
-            self.world.corpora.add(row.source)
+        if row.used is not None:
+            self.world.corpora.add(row.source, encoding=row.encoding, force_text=row.force_text)
         self.world.starter.start(
             row.source,
             minutes=self._seconds / 60,
@@ -119,27 +138,22 @@ class CorpusScreen(ModeScreen):
             arch=self._model_arch,
             seed=book.value("train.seed"),
             values=values,
+            encoding=row.encoding,
+            force_text=row.force_text,
         )
         self.playground.go("train")
 
     def action_open(self) -> None:
-        def use(path: str | None) -> None:
-            if path is not None:
-                self.playground.try_to(lambda: self._choose(self.world.corpora.add(path)))
-
-        self.app.push_screen(PickFile(), use)
+        self.app.push_screen(PickFile(self.world.corpora.add), self._choose)
 
     def action_paste(self) -> None:
-        def use(pasted: tuple[str, str] | None) -> None:
-            if pasted is not None:
-                self.playground.try_to(lambda: self._choose(self.world.corpora.paste(*pasted)))
-
-        self.app.push_screen(PasteText(), use)
+        self.app.push_screen(PasteText(self.world.corpora.paste), self._choose)
 
     def action_fetch(self) -> None:
         row = self._row()
-        if self.world.downloading.snapshot.state == "fetching":
-            self.world.downloading.cancel()
+        if self.world.downloading.busy:
+            if self.world.downloading.cancel():
+                self.playground.tell(f"Gave up fetching {self._fetching()}.")
         elif row.kind == "to fetch":
             self.world.downloading.start(row.source)
         else:
@@ -159,14 +173,21 @@ class CorpusScreen(ModeScreen):
         self._model_arch = ARCHITECTURES[(ARCHITECTURES.index(self._model_arch) + 1) % len(ARCHITECTURES)]
 
     def action_forget(self) -> None:
-        self.world.corpora.forget(self._row().source)
+        row, at = self._row(), self.query_one(OptionList).highlighted or 0
+        if row.used is None:
+            raise UsageError("The texts of the catalogue stay; only your own are taken off the list.")
+        self.world.corpora.forget(row.source)
+        self.world.chosen_corpus = self.world.corpora.rows()[at].source  # the catalogue is below
+        self._fill()
 
     def _row(self) -> Row:
         """The text under the cursor."""
         chosen = self.query_one(OptionList).highlighted
         return self._rows[chosen if chosen is not None else 0]
 
-    def _choose(self, source: str) -> None:
+    def _choose(self, source: str | None) -> None:
+        if source is None:
+            return
         self.world.facts.forget(source)
         self.world.chosen_corpus = source
         self._fill()
@@ -176,7 +197,7 @@ class CorpusScreen(ModeScreen):
         texts = self.query_one(OptionList)
         self._listed = self.world.corpora.version
         self._rows = self.world.corpora.rows()
-        width = max(20, texts.size.width - 2)
+        width = max(20, texts.scrollable_content_region.width)
         texts.clear_options()
         texts.add_options(Option(row_of(row, width)) for row in self._rows)
         sources = [row.source for row in self._rows]
@@ -186,25 +207,57 @@ class CorpusScreen(ModeScreen):
 
     def _show(self) -> None:
         row, look = self._row(), self.world.facts.look
-        if row.kind in ("to fetch", "missing") or (look is not None and look.source != row.source):
+        if not row.ready or (look is not None and look.source != row.source):
             look = None
-        key = self.playground.key_of("corpus.fetch")
-        instead = {
-            "to fetch": f"{row.about}.\n\n{figures.size(row.bytes)} from the network: press {key} to fetch it once. "
-            "It is checked by its hash and kept.",
-            "missing": f"{row.about} is not there any more.",
-        }.get(row.kind)
-        self.query_one("#preview", Static).update(instead if instead is not None else preview_of(look))
-        panel = self.query_one("#statistics-panel")
-        self.query_one("#statistics", Static).update(statistics_of(look, panel.size.width - 4))
-        stats = look.stats if look is not None else None
-        expected = expect(
-            stats.characters if stats else 1_000_000, stats.symbols if stats else 65,
-            self._seconds, self._model_size, self._model_arch, self.world.facts.speed,
-        )  # fmt: skip
-        self.query_one("#plan", Static).update(
-            plan_of(self._seconds, self._model_size, self._model_arch, expected)
+        self.query_one("#described", Static).update(row.about)
+        preview, statistics = self.query_one("#preview-panel"), self.query_one("#statistics-panel")
+        if row.kind == "to fetch":
+            key = self.playground.key_of("corpus.fetch")
+            beginning = (
+                f"This text is not here yet: press {key} to fetch it, {figures.size(row.bytes)}, once.\n\n"
+                "It is kept, and known by its hash: what is not exactly this text is not used."
+            )
+        elif row.kind == "missing":
+            beginning = f"{row.about} is not there any more."
+        else:
+            beginning = preview_of(look)
+        self.query_one("#preview", Static).update(beginning)
+        preview.border_title = "how it begins" if row.ready else row.kind
+        lines = statistics.size.height
+        self.query_one("#statistics", Static).update(
+            statistics_of(look, statistics.scrollable_content_region.width, lines < FEW_LINES)
         )
+        plan = plan_of(
+            self._seconds,
+            self._model_size,
+            self._model_arch,
+            self._expected(row, look),
+            self.playground.key_of,
+        )
+        self.query_one("#plan", Static).update(plan)
+
+    def _expected(self, row: Row, look: Look | None) -> Expectation | None:
+        """What a training will come to, as far as it can be told: nobody has counted a text that is not here yet."""
+        stats = look.stats if look is not None else None
+        if stats is None and row.kind != "to fetch":
+            return None
+        return expect(
+            stats.characters if stats else row.bytes or 1,
+            stats.symbols if stats else 65,
+            self._seconds,
+            self._model_size,
+            self._model_arch,
+            self.world.facts.speed,
+            past=self._past,
+            ladder={rung_name(rung): rung.nats for rung in look.rungs} if look is not None else None,
+            sha256=look.about.sha256 if look is not None and look.about else None,
+        )
+
+    def _fetching(self) -> str:
+        """The title of what is being fetched, or was the last."""
+        name = self.world.downloading.snapshot.name
+        row = self.world.corpora.row(name)
+        return row.title if row is not None else name
 
     def _show_download(self) -> None:
         download = self.world.downloading.snapshot
@@ -213,13 +266,14 @@ class CorpusScreen(ModeScreen):
         first = self._download is None
         self._download = download
         self.query_one("#fetching").display = download.state == "fetching"
-        self.query_one("#fetching-text", Static).update(f"fetching {download.name}  (f gives up)")
+        self.query_one("#fetching-text", Static).update(
+            f"fetching {self._fetching()}  ({self.playground.key_of('corpus.fetch')} gives up)"
+        )
         self.query_one(ProgressBar).update(total=download.total or None, progress=download.done)
         if download.state == "failed" and not first:
             self.playground.tell(download.message, "error", 12)
         elif download.state == "done" and not first:
-            self.playground.tell(f"{download.name} is here.")
-            self.world.facts.look_at(download.name)
+            self.playground.tell(f"{self._fetching()} is here.")
 
 
 def make_screen() -> CorpusScreen:

@@ -16,9 +16,15 @@ from textual.widgets.option_list import Option
 from tinygpt_tui.safe_text import safe_line, safe_text
 
 
+def title_of(text: str) -> Text:
+    """Any text as the title of a border, where a plain one would be parsed as markup."""
+    return Text(safe_line(text))
+
+
 class Confirm(ModalScreen[str | None]):
     """A sentence and buttons; gives back the id of the one that was pressed, or None."""
 
+    AUTO_FOCUS = "Button"  # and not the message, which can be scrolled
     BINDINGS: ClassVar[list[BindingType]] = [("escape", "dismiss(None)", "close")]
 
     def __init__(self, title: str, message: str, buttons: Sequence[tuple[str, str]]) -> None:
@@ -28,7 +34,7 @@ class Confirm(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         box = Vertical(id="box")
-        box.border_title = safe_line(self._title).replace("[", "\\[")
+        box.border_title = title_of(self._title)
         with box:
             with VerticalScroll(id="message"):
                 yield Static(safe_text(self._message), markup=False)
@@ -38,6 +44,18 @@ class Confirm(ModalScreen[str | None]):
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         self.dismiss(event.button.id)
+
+
+class Trouble(Confirm):
+    """Something broke. Nothing beneath is drawn, since that may be what cannot be drawn."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            "something broke",
+            message,
+            (("reload", "Reload this screen"), ("stay", "Go on"), ("quit", "Leave")),
+        )
+        self.add_class("opaque")
 
 
 class AskLine(ModalScreen[str | None]):
@@ -51,11 +69,11 @@ class AskLine(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         box = Vertical(id="box")
-        box.border_title = safe_line(self._title).replace("[", "\\[")
+        box.border_title = title_of(self._title)
         with box:
             if self._message:
                 yield Static(safe_text(self._message), markup=False)
-            yield Input(value=self._value, placeholder=self._placeholder)
+            yield Input(value=safe_line(self._value), placeholder=self._placeholder)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         self.dismiss(event.value)
@@ -71,15 +89,19 @@ class Choose(ModalScreen[str | None]):
     ]
 
     def __init__(
-        self, title: str, options: Sequence[tuple[str, str]], empty: str = "There is nothing to choose."
+        self,
+        title: str,
+        options: Sequence[tuple[str, str]],
+        empty: str = "There is nothing to choose.",
+        current: str = "",
     ) -> None:
-        """`options` are (id, text); `empty` is said when there are none."""
+        """`options` are (id, text); `empty` is said when there are none; `current` is the id to begin at."""
         super().__init__(classes="dialog")
-        self._title, self._options, self._empty = title, options, empty
+        self._title, self._options, self._empty, self._current = title, options, empty, current
 
     def compose(self) -> ComposeResult:
         box = Vertical(id="box")
-        box.border_title = safe_line(self._title).replace("[", "\\[")
+        box.border_title = title_of(self._title)
         with box:
             yield Input(placeholder="type to narrow the list")
             yield OptionList(id="options")
@@ -110,6 +132,7 @@ class Choose(ModalScreen[str | None]):
         shown = [(id, text) for id, text in self._options if all(word in text.casefold() for word in words)]
         options.add_options(Option(Text(safe_line(text)), id=id) for id, text in shown)
         if shown:
-            options.highlighted = 0
+            ids = [id for id, _ in shown]
+            options.highlighted = ids.index(self._current) if self._current in ids else 0
         else:
             options.add_option(Option(Text(self._empty), disabled=True))

@@ -31,7 +31,7 @@ class HelpScreen(ModalScreen[None]):
         box.border_subtitle = "esc closes"
         with box:
             if self._about:
-                yield Static(self._about, markup=False)
+                yield Static(f"{self._about}\n", markup=False)
             yield Static(self._table(self._scope))
             yield Static(Text("\nEverywhere", style="bold"))
             yield Static(self._table("app"))

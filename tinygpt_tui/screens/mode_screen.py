@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from tinygpt_tui import figures
+from tinygpt_tui.widgets.key_bar import KeyBar
 from tinygpt_tui.widgets.top_bar import MODES, TopBar
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class ModeScreen(Screen[None]):
         return self.playground.world
 
     def compose(self) -> ComposeResult:
-        yield TopBar(self.mode, {mode: self.playground.key_of(f"app.{mode}") for mode in MODES})
+        yield TopBar(self.mode, self._mode_keys())
         with Container(id="body"):
             yield from self.compose_body()
         yield Static(
@@ -65,7 +66,7 @@ class ModeScreen(Screen[None]):
             id="too-small",
             markup=False,
         )
-        yield Footer(show_command_palette=False)
+        yield KeyBar()
 
     def compose_body(self) -> ComposeResult:
         """The widgets between the bar and the footer."""
@@ -83,8 +84,13 @@ class ModeScreen(Screen[None]):
         if now >= self._status_due:
             self._status_due = now + STATUS_SECONDS
             named = self.size.width >= ROOM_FOR_NAME
-            self.query_one(TopBar).show_status(status_of(self.world.shelf.rows, named))
+            bar = self.query_one(TopBar)
+            bar.show_status(status_of(self.world.shelf.rows, named))
+            bar.show_keys(self._mode_keys())
         self.tick(now)
+
+    def _mode_keys(self) -> dict[str, str]:
+        return {mode: self.playground.key_of(f"app.{mode}") for mode in MODES}
 
     def on_top_bar_chosen(self, event: TopBar.Chosen) -> None:
         self.playground.go(event.mode)

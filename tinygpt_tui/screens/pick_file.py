@@ -1,58 +1,108 @@
-"""Two dialogs for a text of one's own: choosing a file or folder, and typing or pasting one."""
+"""Two dialogs for a text of one's own: choosing a file or folder, and typing or pasting one.
+
+What cannot be taken is said in the dialog, which stays open: neither a path nor a text has to be typed twice.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
-from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, DirectoryTree, Input, Static, TextArea
 
-from tinygpt_tui.safe_text import safe_line
+from engine.errors import TinygptError
+from tinygpt_tui.safe_text import safe_line, safe_text
+
+PICK_HINT = "enter: open or take · ⌫: the folder above · / or ~: type a path"
+PASTE_HINT = "A model needs some thousands of characters to learn anything. Tab leads on to the buttons."
 
 
 class _Tree(DirectoryTree):
     """Names of files are a stranger's text, too."""
 
-    def render_label(self, node: Any, base_style: Style, style: Style) -> Text:
-        label = super().render_label(node, base_style, style)
-        return Text(safe_line(label.plain), style=style, no_wrap=True, end="")
+    ICON_NODE = "▸ "
+    ICON_NODE_EXPANDED = "▾ "
+    ICON_FILE = "▤ "
+
+    def process_label(self, label: Any) -> Text:
+        return Text(safe_line(str(label)), no_wrap=True, end="")
 
 
-class PickFile(ModalScreen[str | None]):
-    """A path to type, and the folders to walk; gives back what was chosen, or None."""
+class _Line(Input):
+    """A line that drops what a terminal would obey, as it may come with what is pasted."""
+
+    def validate_value(self, value: str) -> str:
+        return "".join(character for character in value if safe_line(character) == character)
+
+
+class _Field(TextArea):
+    """Keeps a text exactly, and shows it so that nothing of it acts on the terminal."""
+
+    def get_line(self, line_index: int) -> Text:
+        return Text(safe_text(self.document.get_line(line_index)), end="", no_wrap=True)
+
+
+class _Taking(ModalScreen[str | None]):
+    """Gives back what `take` makes of a person's answer, or None; a `TinygptError` of it is shown, and another answer waited for."""
+
+    DEFAULT_CSS = """
+    _Taking #hint.-bad { color: $error; }
+    _Taking #hint { height: 2; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [("escape", "dismiss(None)", "close")]
+
+    def __init__(self, take: Callable[..., str]) -> None:
+        super().__init__(classes="dialog")
+        self._take = take
+
+    def answer(self, *arguments: str) -> None:
+        try:
+            taken = self._take(*arguments)
+        except TinygptError as error:
+            hint = self.query_one("#hint", Static)
+            hint.update(safe_text(str(error)))
+            hint.add_class("-bad")
+            return
+        self.dismiss(taken)
+
+
+class PickFile(_Taking):
+    """A path to type, and the folders to walk; gives back the source of what was chosen, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        ("escape", "dismiss(None)", "close"),
         ("backspace", "up", "folder above"),
+        ("slash", "type('/')", "type a path"),
+        ("tilde", "type('~/')", "type a path from the home folder"),
     ]
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box", classes="tall") as box:
             box.border_title = "a file or folder of your own"
-            yield Input(placeholder="a path such as ~/my-novel.txt, or choose below")
+            yield _Line(placeholder="a path such as ~/my-novel.txt, or choose below", select_on_focus=False)
             yield _Tree(Path.cwd(), id="tree")
+            yield Static(PICK_HINT, id="hint", markup=False)
             with Horizontal(id="buttons"):
                 yield Button("Folder above", id="up")
                 yield Button("Take this folder", id="folder", variant="primary")
 
-    def __init__(self) -> None:
-        super().__init__(classes="dialog")
-
     def on_mount(self) -> None:
         self.query_one(DirectoryTree).focus()
+        self._say_where(Path.cwd())
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         if event.value.strip():
-            self.dismiss(str(Path(event.value.strip()).expanduser()))
+            self.answer(event.value.strip())
 
     def on_directory_tree_file_selected(self, event: DirectoryTree.FileSelected) -> None:
-        self.dismiss(str(event.path))
+        self.answer(str(event.path))
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         if event.button.id == "up":
@@ -61,29 +111,36 @@ class PickFile(ModalScreen[str | None]):
         tree = self.query_one(DirectoryTree)
         node = tree.cursor_node
         path = Path(node.data.path) if node is not None and node.data is not None else Path(tree.path)
-        self.dismiss(str(path if path.is_dir() else path.parent))
+        self.answer(str(path if path.is_dir() else path.parent))
 
     def action_up(self) -> None:
         tree = self.query_one(DirectoryTree)
         tree.path = Path(tree.path).absolute().parent
+        self._say_where(tree.path)
+
+    def action_type(self, beginning: str) -> None:
+        """Begins a path as a person has just begun one."""
+        field = self.query_one(Input)
+        field.value = beginning
+        field.cursor_position = len(beginning)
+        field.focus()
+
+    def _say_where(self, folder: Path) -> None:
+        shown = str(folder)
+        with suppress(RuntimeError, ValueError):  # no home is known, or it is elsewhere
+            shown = str(Path("~", folder.relative_to(Path.home())))
+        self.query_one("#box").border_subtitle = Content(safe_line(shown))
 
 
-class PasteText(ModalScreen[tuple[str, str] | None]):
-    """A field for a text and one for its name; gives both back, or None."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [("escape", "dismiss(None)", "close")]
-
-    def __init__(self) -> None:
-        super().__init__(classes="dialog")
+class PasteText(_Taking):
+    """A field for a text and one for its name; gives back the source of the text that was kept, or None."""
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box", classes="tall") as box:
             box.border_title = "paste or type a text"
-            yield Input("pasted", placeholder="what to call it", id="name")
-            yield TextArea(id="field", soft_wrap=True)
-            yield Static(
-                "A model needs some thousands of characters to learn anything.", id="hint", markup=False
-            )
+            yield _Line(placeholder="what to call it; its first words, if you do not say", id="name")
+            yield _Field(id="field", soft_wrap=True)
+            yield Static(PASTE_HINT, id="hint", markup=False)
             with Horizontal(id="buttons"):
                 yield Button("Keep it", id="keep", variant="primary")
                 yield Button("Cancel", id="cancel")
@@ -93,8 +150,11 @@ class PasteText(ModalScreen[tuple[str, str] | None]):
         field.cursor_blink = False
         field.focus()
 
+    def on_input_submitted(self) -> None:
+        self.query_one(TextArea).focus()
+
     def on_button_pressed(self, event: Button.Pressed) -> None:
         if event.button.id == "keep":
-            self.dismiss((self.query_one(TextArea).text, self.query_one("#name", Input).value))
+            self.answer(self.query_one(TextArea).text, self.query_one("#name", Input).value)
         else:
             self.dismiss(None)

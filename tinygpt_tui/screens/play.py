@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any, ClassVar
 
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Static
@@ -19,7 +20,15 @@ from tinygpt_tui.bindings import bindings
 from tinygpt_tui.safe_text import safe_line
 from tinygpt_tui.screens.mode_screen import ModeScreen
 from tinygpt_tui.screens.play_dialogs import PlayDialogs
-from tinygpt_tui.screens.play_view import WAITING, ShownText, alphabet, alternatives_of, subtitle_of, title_of
+from tinygpt_tui.screens.play_view import (
+    ShownText,
+    alphabet,
+    alternatives_of,
+    pointed_of,
+    subtitle_of,
+    title_of,
+    waiting_of,
+)
 from tinygpt_tui.widgets.context_meter import ContextMeter
 from tinygpt_tui.widgets.distribution import Distribution
 from tinygpt_tui.widgets.knob_specs import Value, sampler_spec, seed_spec, speed_spec
@@ -28,7 +37,7 @@ from tinygpt_tui.widgets.prompt import Prompt
 from tinygpt_tui.widgets.transcript import Transcript
 
 SPECS = {spec.name: spec for spec in (*(sampler_spec(name) for name in KNOBS), seed_spec(), speed_spec())}
-COMPACT = (("temperature", "top_k", "top_p", "min_p"), ("repetition", "seed", "speed"))
+COMPACT = (("top_k", "top_p", "min_p"), ("repetition", "seed", "speed"))  # below the temperature
 DISTRIBUTION_SECONDS = 0.1  # nobody reads more of them
 TITLE_SECONDS = 0.25
 _HALF_CHARACTER = re.compile(r"\\x[0-9a-f]{2}")
@@ -49,6 +58,8 @@ class PlayScreen(PlayDialogs, ModeScreen):
         self._alphabet_of: str | None = None
         self._edit_at: int | None = None
         self._distributed = self._titled = 0.0
+        self._modelless = False
+        self._titles: dict[str, tuple[str, str]] = {}
         self._hurry = False  # a person has turned something: its effect is not kept waiting
 
     def compose_body(self) -> ComposeResult:
@@ -70,15 +81,25 @@ class PlayScreen(PlayDialogs, ModeScreen):
                     yield Knobs(SPECS.values(), values, id="knobs")
                     yield ContextMeter(id="meter")
         with Vertical(id="compact"):
-            yield Knobs(SPECS.values(), values, COMPACT, id="compact-knobs")
-            yield ContextMeter(id="compact-meter")
+            with Horizontal(id="compact-top"):
+                yield Knobs([SPECS["temperature"]], values)
+                yield ContextMeter(id="compact-meter")
+            yield Knobs(SPECS.values(), values, COMPACT)
 
     def on_mount(self) -> None:
-        self.query_one(Prompt).focus()
+        # While there is nothing to write with, the single keys that lead to it must act.
+        self._modelless = self.world.current_run is None
+        self.query_one(Transcript if self._modelless else Prompt).focus()
         self.query_one(Prompt).earlier = self.world.desk.history.prompts()
         self._show_all()
 
     def on_screen_resume(self) -> None:
+        self._shown = None
+        if self._modelless and self.world.current_run is not None:
+            self._modelless = False
+            self.query_one(Prompt).focus()
+
+    def on_resize(self) -> None:
         self._shown = None
 
     def tick(self, now: float) -> None:
@@ -123,7 +144,7 @@ class PlayScreen(PlayDialogs, ModeScreen):
         self._turn("temperature", event.steps)
 
     def on_prompt_noticed(self, event: Prompt.Noticed) -> None:
-        self.query_one("#prompt-panel").border_subtitle = safe_line(event.text).replace("[", "\\[")
+        self.query_one("#prompt-panel").border_subtitle = Text(safe_line(event.text))
 
     def on_transcript_pointed(self, event: Transcript.Pointed) -> None:
         self.world.desk.point_at(event.offset)
@@ -307,26 +328,22 @@ class PlayScreen(PlayDialogs, ModeScreen):
             self._text = ShownText(desk.session, turns)
         writing = desk.state in ("writing", "paused")
         empty = not desk.session.length and not writing
-        transcript, waiting = self.query_one(Transcript), self.query_one("#waiting", Static)
-        if transcript.display == empty:
-            transcript.display, waiting.display = not empty, empty
+        # An empty text keeps a line: the focus goes there when somebody leaves the prompt.
+        self.query_one("#text-panel").set_class(empty, "-empty")
         if empty:
-            waiting.update(WAITING.get(desk.state, WAITING["ready"]))
-        else:
-            transcript.show(self._text, writing=writing)
+            self.query_one("#waiting", Static).update(waiting_of(desk))
+        self.query_one(Transcript).show(self._text, writing=writing)
 
     def _show_next(self) -> None:
         view = alternatives_of(self.world.desk)
         self.query_one(Distribution).show(view)
-        self.query_one("#next-panel").border_title = view.title
+        self._entitle("next-panel", view.title, pointed_of(self.world.desk))
 
     def _show_titles(self) -> None:
         desk = self.world.desk
         row = self.world.shelf.row(desk.run) if desk.run else None
-        label = (row.label if row and row.label else desk.run) or "play"
-        panel = self.query_one("#text-panel")
-        panel.border_title = title_of(desk, label).replace("[", "\\[")
-        panel.border_subtitle = subtitle_of(desk).replace("[", "\\[")
+        room = self.query_one("#text-panel").outer_size.width - 6  # corners, lines and blanks beside it
+        self._entitle("text-panel", title_of(desk, row.label if row else "", room), subtitle_of(desk))
         if desk.model is not None and desk.model.run != self._alphabet_of:
             self._alphabet_of = desk.model.run
             prompt = self.query_one(Prompt)
@@ -340,9 +357,16 @@ class PlayScreen(PlayDialogs, ModeScreen):
 
     def _show_knobs(self) -> None:
         pending = self.world.desk.pending
-        for knobs in self.query(Knobs):
-            for name, value in self._values().items():
-                knobs.set_value(name, value, name in pending)
+        values = self._values()
+        for knob in self.query(Knob):
+            knob.show(values[knob.spec.name], knob.spec.name in pending)
+
+    def _entitle(self, id: str, title: str, subtitle: str) -> None:
+        """Writes into the border of a panel what is not there yet: it would be drawn anew even if it stayed the same."""
+        if self._titles.get(id) != (title, subtitle):
+            self._titles[id] = (title, subtitle)
+            panel = self.query_one(f"#{id}")
+            panel.border_title, panel.border_subtitle = Text(title), Text(subtitle)
 
     def _title_prompt(self) -> None:
         panel = self.query_one("#prompt-panel")

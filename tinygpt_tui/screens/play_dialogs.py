@@ -99,13 +99,11 @@ class PlayDialogs(_Base):
     def action_stops(self) -> None:
         desk = self.world.desk
         about = "The texts that end an answer, separated by spaces; write \\n for a new line, \\s for a space. Empty: none."
-        value = " ".join(
-            stop.replace("\\", "\\\\").replace("\n", "\\n").replace(" ", "\\s") for stop in desk.stops
-        )
+        value = " ".join(_escaped(stop) for stop in desk.stops)
 
         def use(text: str | None) -> None:
             if text is not None:
-                desk.set_stops(tuple(_unescaped(part) for part in text.split()))
+                desk.set_stops(tuple(_unescaped(part) for part in text.split(" ")))
 
         self.app.push_screen(AskLine("stop texts", about, value), use)
 
@@ -133,8 +131,15 @@ class PlayDialogs(_Base):
         self.app.push_screen(Choose("sessions", options, nothing), open_it)
 
 
+_ESCAPES = {"\\": "\\", "\n": "n", " ": "s", "\t": "t"}
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"\\{_ESCAPES[char]}" if char in _ESCAPES else char for char in text)
+
+
 def _unescaped(text: str) -> str:
-    meaning = {"n": "\n", "s": " ", "t": "\t", "\\": "\\"}
+    meaning = {letter: char for char, letter in _ESCAPES.items()}
     out, rest = [], iter(text)
     for char in rest:
         if char != "\\":

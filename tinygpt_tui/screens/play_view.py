@@ -9,6 +9,8 @@ from array import array
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 
+from rich.cells import cell_len, set_cell_size
+
 from engine.errors import CheckpointError
 from engine.reading import read_json
 from engine.relatives import relative
@@ -17,8 +19,9 @@ from tinygpt_tui.play.desk import Desk
 from tinygpt_tui.play.session import Session
 from tinygpt_tui.play.turns import turns_in
 from tinygpt_tui.safe_text import safe_line
-from tinygpt_tui.widgets.distribution_rows import Alternatives
+from tinygpt_tui.widgets.distribution_rows import Alternatives, percent, visible
 from tinygpt_tui.widgets.transcript_line import Kind
+from tinygpt_tui.widgets.wrapping import LABEL_LIMIT
 
 TOKENIZER_LIMIT = 64_000_000  # bytes
 WAITING = {
@@ -27,6 +30,7 @@ WAITING = {
     "ready": "Type how a text begins, and press Enter: the model goes on, character by character.\n\n"
     "While it writes, [ and ] turn its temperature, and every other key in the footer acts on the very next character.",
     "lost": "The player is gone; a new one is being started.",
+    "given up": "The player is gone. Choose a model (m) to start it again.",
 }
 
 
@@ -48,7 +52,7 @@ class ShownText:
 
     @property
     def marks(self) -> Sequence[tuple[int, str]]:
-        return tuple((mark.at, mark.text) for mark in self.session.marks())
+        return tuple((mark.at, _label(mark.text)) for mark in self.session.marks())
 
     @property
     def speakers(self) -> Sequence[tuple[int, str]]:
@@ -71,6 +75,12 @@ class ShownText:
         return self.session.probabilities(start, end)
 
 
+def waiting_of(desk: Desk) -> str:
+    """What stands on an empty page."""
+    given_up = desk.state == "lost" and not desk.loading
+    return WAITING["given up" if given_up else desk.state]
+
+
 def alternatives_of(desk: Desk) -> Alternatives:
     """What the distribution shows now."""
     found = desk.alternatives
@@ -81,13 +91,34 @@ def alternatives_of(desk: Desk) -> Alternatives:
     return Alternatives(found.symbols, found.rest, found.stages, found.chosen, title)
 
 
-def title_of(desk: Desk, label: str) -> str:
-    """Who writes, with which weights."""
+def pointed_of(desk: Desk) -> str:
+    """The character pointed at: how likely it was before and after the sampler, and its place among all symbols by the model."""
+    place = desk.session.place(desk.pointing) if desk.pointing is not None else None
+    if place is None:
+        return ""
+    if place.rank is None or place.raw is None or place.p is None:
+        return f"{visible(place.c)} was typed"
+    return f"{visible(place.c)} rank {place.rank + 1:,} · {percent(place.raw)} → {percent(place.p)} %"
+
+
+def title_of(desk: Desk, label: str, room: int) -> str:
+    """Who writes, with which weights, in `room` cells as far as that goes: the name always, then what matters most."""
+    if desk.run is None:
+        return "play"
+    name = safe_line(label or desk.run)
     if desk.model is None:
-        return safe_line(label) if desk.run else "play"
+        return name
+    told = f"{name} @ step {desk.model.step:,}"
+    if label and label != desk.run and cell_len(told) + len(desk.run) + 3 <= room:
+        told = f"{name} · {safe_line(desk.run)} @ step {desk.model.step:,}"
     following = " · follows the training" if desk.following else ""
+    if following and cell_len(told + following) > room:
+        following = " · live"
     loss = f" · val {figures.loss(desk.model.val_loss)}" if desk.model.val_loss is not None else ""
-    return f"{safe_line(label)} @ step {desk.model.step:,}{loss}{following}"
+    for part in (following, loss):
+        if cell_len(told + part) <= room:
+            told += part
+    return told
 
 
 def subtitle_of(desk: Desk) -> str:
@@ -98,10 +129,16 @@ def subtitle_of(desk: Desk) -> str:
     if desk.state == "writing":
         told.append(f"{desk.speed:,.0f} char/s" if desk.speed else "writing")
     elif desk.state in ("paused", "loading", "lost"):
-        told.append(desk.state)
+        told.append("player lost" if desk.state == "lost" else desk.state)
     if desk.history.problem:
         told.append("not kept")
     return " · ".join(told)
+
+
+def _label(told: str) -> str:
+    """What changed, set apart from the text, in as many cells as a mark may have."""
+    room = LABEL_LIMIT - 2
+    return f"⟨{told if cell_len(told) <= room else set_cell_size(told, room - 1) + '…'}⟩"
 
 
 def alphabet(runs_dir: Path, run: str) -> tuple[Callable[[str], bool] | None, Callable[[str], str] | None]:

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
@@ -22,6 +24,21 @@ from tinygpt_tui.screens.dialogs import AskLine, Choose
 from tinygpt_tui.screens.mode_screen import ModeScreen
 from tinygpt_tui.settings import SCHEMA, Entry, entry
 from tinygpt_tui.settings_sources import Origin
+
+ROOM_FOR_ORIGIN = 100  # columns of a screen whose rows also say where a value comes from
+
+
+class SettingRows(OptionList, inherit_bindings=False):
+    """Rows to move between; what changes one has its key in the registry."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "cursor_up", "previous", show=False),
+        Binding("down", "cursor_down", "next", show=False),
+        Binding("pageup", "page_up", "page up", show=False),
+        Binding("pagedown", "page_down", "page down", show=False),
+        Binding("home", "first", "first", show=False),
+        Binding("end", "last", "last", show=False),
+    ]
 
 
 class SettingsScreen(ModeScreen):
@@ -35,7 +52,7 @@ class SettingsScreen(ModeScreen):
     def compose_body(self) -> ComposeResult:
         with Vertical(id="settings", classes="panel") as panel:
             panel.border_title = "settings"
-            yield OptionList(id="rows", markup=False)
+            yield SettingRows(id="rows", markup=False)
             yield Static("", id="about", markup=False)
 
     def on_mount(self) -> None:
@@ -46,20 +63,27 @@ class SettingsScreen(ModeScreen):
     def on_screen_resume(self) -> None:
         self._fill()
 
+    def on_resize(self, event: events.Resize) -> None:
+        self._fill()
+
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         if event.option_id is not None:
             self.query_one("#about", Static).update(self._about(event.option_id))
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        key = event.option_id
-        if key is None:
+        self.action_change()
+
+    def action_change(self) -> None:
+        """Asks for another value of the setting."""
+        if (key := self._highlighted()) is None:
             return
         found = entry(key)
         if found.kind is dict:
             self._ask_for_action()
         elif choices := self._choices(found):
             options = [(choice, choice) for choice in choices]
-            self.app.push_screen(Choose(key, options), lambda chosen: self._set(key, chosen))
+            current = str(self.world.settings.value(key))
+            self.app.push_screen(Choose(key, options, current=current), lambda chosen: self._set(key, chosen))
         else:
             value = str(self.world.settings.value(key))
             self.app.push_screen(
@@ -117,7 +141,7 @@ class SettingsScreen(ModeScreen):
 
     def _fill(self) -> None:
         """Writes the list anew and keeps the row that was chosen."""
-        if not self.is_mounted:
+        if not self.is_running:  # one that was made anew
             return
         rows = self.query_one("#rows", OptionList)
         chosen = self._highlighted()
@@ -140,12 +164,15 @@ class SettingsScreen(ModeScreen):
     def _row(self, found: Entry) -> Text:
         book = self.world.settings
         value, origin = book.value(found.key), book.origin(found.key)
-        shown = f"{len(value)} of your own" if isinstance(value, dict) else safe_line(str(value))
+        shown = safe_line(str(value))
+        if isinstance(value, dict):
+            shown = f"{len(value)} of your own" if value else "none of your own"
         if value == 0 and found.about.zero:
             shown = f"0: {found.about.zero}"
         row = Text(f"  {found.key.partition('.')[2]:<16}", no_wrap=True, end="")
-        row.append(f"{shown:<22}", style="bold" if origin is not Origin.DEFAULT else "")
-        row.append(f"{'' if origin is Origin.DEFAULT else origin.value:<12}", style="dim")
+        row.append(f"{shown:<19} ", style="bold" if origin is not Origin.DEFAULT else "")
+        if self.size.width >= ROOM_FOR_ORIGIN:
+            row.append(f"{'' if origin is Origin.DEFAULT else origin.value:<12}", style="dim")
         row.append(safe_line(found.about.help), style="dim")
         return row
 

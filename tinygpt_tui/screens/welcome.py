@@ -1,28 +1,43 @@
 """The first launch: something speaks within a second, and one key starts a model that learns to do better.
 
-Nobody has a model yet, so Shannon's procedure of 1948 speaks (`tinygpt_tui.play.shannon`), climbing from noise to something like words.
+Nobody has a model yet, so Shannon's procedure of 1948 speaks (`tinygpt_tui.play.shannon`), climbing from noise to something like words,
+a line for each letter more that it remembers.
 """
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any, ClassVar
 
-from textual import work
+from rich.style import Style
+from rich.text import Text
+from textual import events, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
 
 from tinygpt_tui.bindings import bindings
-from tinygpt_tui.play.shannon import Shannon
+from tinygpt_tui.play.shannon import MOST_ORDER, Shannon
+from tinygpt_tui.safe_text import safe_text
 from tinygpt_tui.screens.mode_screen import ModeScreen
 from tinygpt_tui.settings import seconds as seconds_of
 
 SPOKEN_A_SECOND = 60
 MOST_SHOWN = 4000  # characters
+MOST_WIDTH = 100  # cells; as in the stylesheet
+REMEMBERED = ("nothing", "1 letter", *(f"{n} letters" for n in range(2, MOST_ORDER + 1)))
+ROOM_FOR_WORDS = 21  # lines of a screen that also explains itself
+LOGO = """\
+┌┬┐ ┬ ┌┐┌ ┬ ┬ ┌─┐ ┌─┐ ┌┬┐
+ │  │ │││ └┬┘ │ ┬ ├─┘  │
+ ┴  ┴ ┘└┘  ┴  └─┘ ┴    ┴"""
 ABOUT = (
-    "This is how far counting letters gets: the procedure by which Claude Shannon let chance write English in 1948, on the tales that are "
-    "built in. A small GPT starts with noise, too. In a minute on this machine it overtakes every line below."
+    "No model yet: only chance, choosing each letter by the few before it, as Claude Shannon did in 1948. "
+    "A GPT begins with noise, too, and learns to look further back. Give it a minute or two."
 )
+
+_LABEL = 11  # cells of "5 letters  "
+_FRAME = 8  # cells beside the voice at the left and right: margins, border, padding
 
 
 class WelcomeScreen(ModeScreen):
@@ -36,31 +51,30 @@ class WelcomeScreen(ModeScreen):
     def __init__(self) -> None:
         super().__init__()
         self._voice: Shannon | None = None
-        self._spoken = ""
+        self._spoken = [""] * (MOST_ORDER + 1)  # by what was remembered
         self._since: float | None = None
         self._said = 0
 
     def compose_body(self) -> ComposeResult:
-        key = self.playground.key_of
         with Vertical(id="welcome"):
+            yield Static(LOGO, id="logo", markup=False)
             yield Static("tinygpt", id="name", markup=False)
             yield Static(
                 "A text file in, a talking model out, without leaving the terminal.",
                 id="tagline",
                 markup=False,
             )
-            with Vertical(id="voice-panel", classes="panel"):
+            with Vertical(id="voice-panel", classes="panel") as panel:
+                panel.border_title = "chance writes a tale, remembering …"
                 yield Static("", id="voice", markup=False)
             yield Static(ABOUT, id="explained", markup=False)
-            yield Static(
-                f"{key('welcome.begin')}: train a model on the tales and watch      "
-                f"{key('welcome.corpus')}: choose another text      {key('app.help')}: help",
-                id="choices",
-                markup=False,
-            )
+            yield Static(self._choices(), id="choices", markup=False)
 
     def on_mount(self) -> None:
-        self._open_book()
+        self._open_book(max(20, min(MOST_WIDTH + 4, self.app.size.width) - _FRAME - _LABEL))
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.set_class(event.size.height < ROOM_FOR_WORDS, "-cramped")
 
     def tick(self, now: float) -> None:
         if self._voice is None:
@@ -70,19 +84,22 @@ class WelcomeScreen(ModeScreen):
         if due <= 0:
             return
         self._said += due
-        title = self._voice.label
-        spoken = self._voice.speak(min(due, SPOKEN_A_SECOND))
-        self._spoken = (self._spoken + "".join(piece.text for piece in spoken))[-MOST_SHOWN:]
+        for piece in self._voice.speak(min(due, SPOKEN_A_SECOND)):
+            self._spoken[piece.order] += safe_text(piece.text)
+        self._spoken[-1] = self._spoken[-1][-MOST_SHOWN:]
         voice = self.query_one("#voice", Static)
-        width, height = max(1, voice.size.width), max(1, self.query_one("#voice-panel").size.height - 2)
-        voice.update("\n".join(_last_lines(self._spoken, width, height)))
-        self.query_one("#voice-panel").border_title = title
+        voice.update(voice_of(self._spoken, voice.size.width, voice.size.height), layout=False)
 
     def action_begin(self) -> None:
         if not self.world.starter.busy:
-            seconds = seconds_of(self.world.settings.value("train.time")) or 120.0
+            book = self.world.settings
             self.world.starter.start(
-                "tales", minutes=seconds / 60, seed=self.world.settings.value("train.seed")
+                "tales",
+                minutes=(seconds_of(book.value("train.time")) or 120.0) / 60,
+                size=book.value("train.size"),
+                arch=book.value("train.arch"),
+                seed=book.value("train.seed"),
+                values={name: book.value(f"train.{name}") for name in ("threads", "sample_chars")},
             )
         self.playground.go("train")
 
@@ -92,15 +109,40 @@ class WelcomeScreen(ModeScreen):
     def action_play(self) -> None:
         self.playground.go("play")
 
+    def _choices(self) -> Text:
+        """The keys that lead on; they can be clicked."""
+        text = Text(end="")
+        for action, does in (
+            ("welcome.begin", "train a small GPT on these tales, and watch"),
+            ("welcome.corpus", "choose another text, or one of your own"),
+            ("app.help", "what every key does"),
+        ):
+            scope, _, name = action.partition(".")
+            click = Style(meta={"@click": f"{'app' if scope == 'app' else 'screen'}.{name}"})
+            text.append("\n" if text else "")
+            text.append(f"{self.playground.key_of(action):<5}", click)
+            text.append(f"  {does}", "bold" if action == "welcome.begin" else "")
+        return text
+
     @work(thread=True, exit_on_error=False)
-    def _open_book(self) -> None:
-        self._voice = Shannon()
+    def _open_book(self, chars_per_order: int) -> None:
+        self._voice = Shannon(chars_per_order=chars_per_order)
 
 
-def _last_lines(text: str, width: int, height: int) -> list[str]:
-    """The end of a text in lines of at most `width`, broken anywhere: words are what it does not have yet."""
-    lines = [line[at : at + width] for line in text.split("\n") for at in range(0, max(1, len(line)), width)]
-    return lines[-height:]
+def voice_of(spoken: list[str], width: int, height: int) -> Text:
+    """What was spoken: a line for each number of letters remembered, and the end of what the last of them said in the lines left."""
+    text = Text(no_wrap=True, end="")
+    room = max(1, width - _LABEL)
+    for order, said in enumerate(spoken):
+        lines = [" ".join(said.split("\n"))[:room]]
+        if order == MOST_ORDER:
+            wrapped = [line for part in said.split("\n") for line in textwrap.wrap(part, room)]
+            lines = wrapped[-max(1, height - order) :] or [""]
+        for number, line in enumerate(lines if said else ()):
+            text.append("\n" if text else "")
+            text.append(f"{REMEMBERED[order] if number == 0 else '':<{_LABEL}}", "dim")
+            text.append(line, "bold" if order == MOST_ORDER else "")
+    return text
 
 
 def make_screen() -> WelcomeScreen:

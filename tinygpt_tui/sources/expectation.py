@@ -208,11 +208,18 @@ def _sentence(
     below: tuple[str, float] | None,
     evidence: str,
 ) -> str:
-    times = f"{passes:.2g} of the text" if passes < 1 else f"the text {passes:,.3g} times"
+    if passes < 0.995:
+        times = f"{100 * passes:.2g} % of the text"
+    else:
+        times = "the text once" if passes < 1.005 else f"the text {_times(passes)} times"
     text = f"about {figures.count(weights)} parameters, {figures.count(chars_per_s)} char/s: reads {times}"
     if below is not None:
         text += f"; likely ends below the {below[0]} ({below[1]:.2f}), since {evidence}"
     return text if measured else f"{text}; no run on this machine yet: a guess"
+
+
+def _times(passes: float) -> str:
+    return f"{passes:.3g}" if passes < 999.5 else f"{passes:,.0f}"
 
 
 def _age(folder: RunFolder) -> float:

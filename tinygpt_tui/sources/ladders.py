@@ -6,10 +6,12 @@ cache, where `RunWatch` looks for it. Left out: the text one looks at (`tinygpt_
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from tinygpt_tui.sources.facts_reader import COMMAND, Facts, FactsReader
 
+_SHA256 = re.compile("[0-9a-f]{64}")
 YIELDING = ("nice", "-n", "19", *COMMAND)
 
 
@@ -24,7 +26,7 @@ class Ladders:
 
     def want(self, sha256: str) -> None:
         """Begins to count for a text, unless that was done, another one is being counted, or the text is not kept here."""
-        if sha256 in self._asked or self._reader.busy:
+        if sha256 in self._asked or self._reader.busy or not _SHA256.fullmatch(sha256):
             return
         self._asked.add(sha256)
         text = self._corpora_dir / f"{sha256}.txt"

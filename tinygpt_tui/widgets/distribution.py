@@ -24,6 +24,7 @@ from tinygpt_tui.widgets.distribution_rows import Alternatives as Alternatives
 from tinygpt_tui.widgets.distribution_rows import Order, Part, Row, row_parts, rows
 
 LABEL_LIMIT = 8  # cells
+_UNTOUCHED = ("mark", "bar", "gain", "ghost")  # what a cursor's reverse would turn into something else
 _PARTS: tuple[Part, ...] = ("mark", "symbol", "gone", "bar", "gain", "ghost", "number", "stage", "blank")
 
 
@@ -44,6 +45,7 @@ and a struck symbol names the stage that removed it. `▸` is the one that stand
     DEFAULT_CSS = """
     Distribution {
         overflow-x: hidden; overflow-y: auto; scrollbar-gutter: stable; scrollbar-size-vertical: 1;
+        scrollbar-background: $background; scrollbar-background-hover: $background; scrollbar-background-active: $background;
         background: $background; color: $foreground;
         & > .distribution--mark { color: $accent; text-style: bold; }
         & > .distribution--symbol { text-style: bold; }
@@ -181,7 +183,7 @@ and a struck symbol names the stage that removed it. `▸` is the one that stand
         label = max(self._label_width, cell_len(row.label)) if row.index is None else self._label_width
         parts = row_parts(row, width, self._scale, min(label, width // 2))
         segments = [
-            Segment(text, base + self._style(part) + (over if part != "mark" else Style()))
+            Segment(text, base + self._style(part) + (Style() if part in _UNTOUCHED else over))
             for text, part in parts
         ]
         return Strip(segments).adjust_cell_length(width, base)

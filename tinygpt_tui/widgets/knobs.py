@@ -225,8 +225,7 @@ Whatever you turn acts on the very next character.
 
     def _add_slider(self, text: Text, width: int) -> None:
         first, last = self.spec.notches[0], self.spec.notches[-1]
-        ends = f" {self.spec.words.get(first, f'{first or 0:g}')} … {self.spec.words.get(last, f'{last or 0:g}')}"
-        ends = ends.ljust(SCALE_CELLS)
+        ends = f" {self._end(first)} … {self._end(last)}".ljust(SCALE_CELLS)
         column = max(
             text.cell_len, SLIDER_COLUMN
         )  # knobs below each other have their sliders below each other
@@ -241,6 +240,9 @@ Whatever you turn acts on the very next character.
         text.append("●", self._style("handle"))
         text.append("─" * (room - 1 - done) + ends, self._style("left"))
         self._track = (column, room)
+
+    def _end(self, value: Value) -> str:
+        return "∞" if value is None else self.spec.words.get(value, f"{value:g}")
 
     def _drag(self, x: int) -> None:
         first, cells = self._track

@@ -46,6 +46,7 @@ What you type here the model goes on with.
         height: auto; min-height: 1; max-height: 6; border: none; padding: 0;
         background: $background; scrollbar-size-vertical: 1; overflow-x: hidden;
         & .text-area--cursor-line { background: transparent; }
+        & > .text-area--placeholder { color: $text-muted; }
         & > .prompt--unknown { color: $error; text-style: underline bold; }
         &:focus { border: none; }
         &:ansi { background: ansi_default; }
@@ -55,8 +56,10 @@ What you type here the model goes on with.
     COMPONENT_CLASSES: ClassVar[set[str]] = {"prompt--unknown"}
 
     BINDINGS: ClassVar[list[Any]] = [
-        Binding("shift+up", "nudge(1)", "hotter", show=False),
-        Binding("shift+down", "nudge(-1)", "cooler", show=False),
+        Binding("enter", "send", "send"),
+        Binding("ctrl+j", "newline", "new line"),
+        Binding("shift+down", "nudge(-1)", "cooler"),
+        Binding("shift+up", "nudge(1)", "hotter"),
     ]
 
     class Submitted(Message):
@@ -141,15 +144,21 @@ What you type here the model goes on with.
         self._recalled = None
         self._put(text)
 
+    def action_send(self) -> None:
+        self.post_message(self.Submitted(self.text))
+
+    def action_newline(self) -> None:
+        self._type("\n")
+
     def action_nudge(self, steps: int) -> None:
         self.post_message(self.Nudged(steps))
 
     def on_key(self, event: events.Key) -> None:
         key = event.key
         if key == "enter":
-            self.post_message(self.Submitted(self.text))
+            self.action_send()
         elif key in _NEWLINE_KEYS:
-            self._type("\n")
+            self.action_newline()
         elif key == "escape":
             self.post_message(self.Left())
         elif (key == "up" and self._in_row(0) and self._recall(1)) or (

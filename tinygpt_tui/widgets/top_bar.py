@@ -43,6 +43,12 @@ class TopBar(Widget):
             self._status = status
             self.refresh()
 
+    def show_keys(self, keys: Mapping[str, str]) -> None:
+        """The key of each mode, as it is to be shown."""
+        if keys != self._keys:
+            self._keys = keys
+            self.refresh()
+
     def render(self) -> Text:
         text = Text(" tinygpt ", style="bold", no_wrap=True, end="")
         self._spans = []

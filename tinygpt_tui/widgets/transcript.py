@@ -134,9 +134,10 @@ What you typed stands out; what the model wrote is tinted by how surprised it wa
         if place is None or place.x >= self.scrollable_content_region.width:
             return None
         line = place.y + self.scroll_offset.y
-        if line >= self._wrapping.line_count or place.x < self._gutter:
+        gutter = self._gutter_of(line)
+        if line >= self._wrapping.line_count or place.x < gutter:
             return None
-        cell = self._wrapping.cell_at(line, place.x - self._gutter)
+        cell = self._wrapping.cell_at(line, place.x - gutter)
         return cell.start if cell is not None else None
 
     def _point_at(self, offset: int | None) -> None:

@@ -179,6 +179,7 @@ def _pieces(
 ) -> Iterator[Piece]:
     """A piece for each character and each mark."""
     matches = [span for span in over.matches if span[1] > start and span[0] < start + len(looks)]
+    used = 0
     for cell in wrapping.cells(line):
         if cell.label:
             yield cell.label, cell_len(cell.label), styles.base + styles.mark
@@ -193,8 +194,12 @@ def _pieces(
             shown = shown or "↵"
         if shown:
             yield shown, cell.width, style
+            used = cell.column + cell.width
     last = start + len(looks)
     if last == wrapping.length and (label := wrapping.label_at(last)):
+        # The character that will carry it has not come, so no line is broken for it yet.
+        if (room := wrapping.width - used) < cell_len(label):
+            label = set_cell_size(label, max(0, room - 1)) + "…"
         yield label, cell_len(label), styles.base + styles.mark
 
 

@@ -43,6 +43,7 @@ class TranscriptView(ScrollView):
     DEFAULT_CSS = """
     TranscriptView {
         overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1;
+        scrollbar-background: $background; scrollbar-background-hover: $background; scrollbar-background-active: $background;
         background: $background; color: $foreground;
         & > .transcript--typed { color: $primary; }
         & > .transcript--warm { color: $warning; }
@@ -172,9 +173,9 @@ class TranscriptView(ScrollView):
             self._drawing = False
 
     def render_line(self, y: int) -> Strip:
-        strip = self._drawn(y)
+        strip, line = self._drawn(y), self.scroll_offset.y + y
         # Asked for outside of drawing, it is to tell what is under the mouse; drawing would be slower by half with that.
-        return strip if self._drawing else with_places(strip, self.scroll_offset.y + y, self._gutter)
+        return strip if self._drawing else with_places(strip, line, self._gutter_of(line))
 
     def _drawn(self, y: int) -> Strip:
         line, width = self.scroll_offset.y + y, self.scrollable_content_region.width
@@ -191,12 +192,12 @@ class TranscriptView(ScrollView):
                     label, styles.base + self.get_component_rich_style("transcript--more", partial=True)
                 )
         if self._source is None or line >= self._wrapping.line_count:
-            return framed([], width, styles.base, self._gutter_of(line, styles), hint)
+            return framed([], width, styles.base, self._gutter_segment(line, styles), hint)
         over = self._overlay(line)
         if over is NO_OVERLAY and hint is None and (kept := self._strips.get(line)) is not None:
             return kept
         segments = painted(self._wrapping, line, self._source, styles, over)
-        strip = framed(segments, width, styles.base, self._gutter_of(line, styles), hint)
+        strip = framed(segments, width, styles.base, self._gutter_segment(line, styles), hint)
         # The last line still grows, and the one before may yet give it a word.
         if over is NO_OVERLAY and hint is None and line < self._wrapping.line_count - 2:
             if len(self._strips) >= _KEPT_STRIPS:
@@ -213,7 +214,10 @@ class TranscriptView(ScrollView):
         matches = [span for span in self._matches if span[0] < end and span[1] > start]
         span = selection.get_span(line) if (selection := self.text_selection) is not None else None
         last = self._writing and line == self._wrapping.line_count - 1
-        end_column = min(self._wrapping.cell_of(end)[1], self._wrapping.width) if last else None
+        end_column = None
+        if last:  # the block stands behind what the text and a mark at its end take
+            taken = self._wrapping.cell_of(end)[1] + cell_len(self._wrapping.label_at(end))
+            end_column = min(taken, self._wrapping.width)
         cursor, hover = here(self._cursor), here(self._hover)
         if not matches and cursor is None and hover is None and span is None and end_column is None:
             return NO_OVERLAY
@@ -280,15 +284,27 @@ class TranscriptView(ScrollView):
         self._strips.clear()
         self._rewrap()
 
-    def _gutter_of(self, line: int, styles: LineStyles) -> Segment | None:
-        if not self._gutter:
+    def _speaking(self, line: int) -> Sequence[tuple[int, str]]:
+        """Who begins to speak in a line."""
+        if not self._gutter or line >= self._wrapping.line_count:
+            return ()
+        first, last = (bisect_left(self._speakers, (offset, "")) for offset in self._wrapping.span(line))
+        return self._speakers[first:last]
+
+    def _gutter_of(self, line: int) -> int:
+        """Cells in front of a line's text: none where the text itself begins with the name of who speaks."""
+        speaking = self._speaking(line)
+        if speaking:
+            at, name = speaking[-1]
+            if at == self._wrapping.span(line)[0] and self._wrapping.read(at, at + len(name)) == name:
+                return 0
+        return self._gutter
+
+    def _gutter_segment(self, line: int, styles: LineStyles) -> Segment | None:
+        if not (cells := self._gutter_of(line)):
             return None
-        names: list[str] = []
-        if line < self._wrapping.line_count:
-            start, end = self._wrapping.span(line)
-            first, last = (bisect_left(self._speakers, (offset, "")) for offset in (start, end))
-            names = [name for _, name in self._speakers[first:last]]
-        return speaker_gutter(names, self._gutter, styles.base + styles.speaker)
+        names = [name for _, name in self._speaking(line)]
+        return speaker_gutter(names, cells, styles.base + styles.speaker)
 
     def _reveal(self, line: int) -> None:
         """Scrolls as little as brings a line into view."""
