@@ -30,7 +30,7 @@ from tinygpt_tui.play.session import Session
 STEPS = 600
 PROMPT = "The fox"
 LONG = 120.0  # seconds, for trainers on a machine that has much else to do
-SLOWER = 6 * "-"  # from flat out to 20 characters a second
+SLOWLY = {"TINYGPT_UI_SPEED": "20"}  # characters a second
 
 
 @pytest.fixture
@@ -86,13 +86,8 @@ def leave_prompt(terminal: Terminal) -> None:
 
 
 def begin_to_write(terminal: Terminal) -> str:
-    """Lets the run that is shown write slowly; the screen when some characters stand on it."""
-    terminal.wait_until(lambda screen: "@ step" in screen, LONG)
-    leave_prompt(terminal)
-    terminal.send(SLOWER)
-    terminal.wait_until(lambda screen: "speed 20" in screen)
-    terminal.send("i")
-    terminal.wait_until(lambda screen: "⏎ send" in screen)
+    """Lets the run that is shown write; the screen when some characters stand on it."""
+    terminal.wait_until(lambda screen: "@ step" in screen and "⏎ send" in screen, LONG)
     terminal.send(PROMPT + "\r")
     return terminal.wait_until(lambda screen: len(shown_text(screen)) > 30)
 
@@ -165,6 +160,7 @@ def test_a_killed_trainer_is_told_of_and_r_lets_its_run_go_on_to_the_end(place: 
 
 def test_when_the_player_is_killed_its_text_stays_and_a_new_one_writes_on(trained: Trained) -> None:
     place = Home(trained.home)
+    place.environment |= SLOWLY
     with open_playground(place, "fox") as terminal:
         begin_to_write(terminal)
         first = player_of(terminal.process.pid)
@@ -188,6 +184,7 @@ def test_when_the_player_is_killed_its_text_stays_and_a_new_one_writes_on(traine
 
 def test_of_a_text_nobody_closed_at_most_the_last_half_second_is_missing(trained: Trained) -> None:
     place = Home(trained.home)
+    place.environment |= SLOWLY
     seen: list[tuple[float, str]] = []
 
     def long_enough(screen: str) -> bool:

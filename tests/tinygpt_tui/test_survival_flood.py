@@ -31,7 +31,7 @@ def test_a_flood_is_kept_whole_in_few_bytes_while_the_keys_answer(trained: Train
     """Measured are the bytes of the passages, with what their columns have taken in advance; and, whoever holds it, all the memory that
     Python has taken since the first four seconds of the text. Only a minute is long enough for the second without an allowance."""
     home, report = Home(trained.home), tmp_path / "report"
-    home.environment["TINYGPT_SAMPLE_CHARS"] = str(WARM + CHARS)
+    home.environment |= {"TINYGPT_SAMPLE_CHARS": str(WARM + CHARS), "TINYGPT_UI_SPEED": "0"}
     command = [*TOLD, str(report), "--rate", str(RATE), "fox"]
 
     with Terminal(command, environment=home.environment, cwd=home.work) as terminal:

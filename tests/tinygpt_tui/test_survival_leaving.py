@@ -119,9 +119,8 @@ def test_when_its_window_is_closed_in_mid_stream_it_leaves(
         "pathlib.Path(sys.argv[1]).write_text(str(child.wait()))\n"
     )
     command = [*PLAYGROUND, "fox"] if heard else [sys.executable, "-c", deaf, str(report), *PLAYGROUND, "fox"]
-    with Terminal(
-        command, environment={**home.environment, "TINYGPT_SAMPLE_CHARS": "1000000"}, cwd=home.work
-    ) as terminal:
+    home.environment |= {"TINYGPT_SAMPLE_CHARS": "1000000", "TINYGPT_UI_SPEED": "0"}
+    with Terminal(command, environment=home.environment, cwd=home.work) as terminal:
         terminal.wait_until(lambda screen: "@ step" in screen and "⏎ send" in screen, 60)
         terminal.send("Once\r")
         terminal.wait_until(lambda screen: "char/s ─" in screen)

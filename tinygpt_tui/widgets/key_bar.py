@@ -29,10 +29,9 @@ class Key:
     action: str
     help: str = ""
 
-    @property
-    def cells(self) -> int:
-        """It takes so many, with a blank on each side."""
-        return cell_len(self.shown) + cell_len(self.label) + 3
+    def cells(self, tight: bool = False) -> int:
+        """It takes so many, with a blank on each side, or only before it."""
+        return cell_len(self.shown) + cell_len(self.label) + (2 if tight else 3)
 
 
 class KeyBar(Widget):
@@ -58,6 +57,10 @@ class KeyBar(Widget):
         """Those that are shown."""
         return fitting(self._keys, self.size.width)
 
+    @property
+    def _tight(self) -> bool:
+        return too_wide(self._keys, self.size.width)
+
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, self._look)
 
@@ -78,9 +81,10 @@ class KeyBar(Widget):
             self.get_component_rich_style(f"key-bar--{part}", partial=True) for part in ("key", "label")
         )
         line = Text(no_wrap=True, end="")
+        tight = self._tight
         for one in self.keys:
             line.append(f" {one.shown} ", key)
-            line.append(f"{one.label} ", label)
+            line.append(one.label if tight else f"{one.label} ", label)
         return line
 
     def on_click(self, event: events.Click) -> None:
@@ -95,21 +99,27 @@ class KeyBar(Widget):
     def _under(self, event: events.MouseEvent) -> Key | None:
         column = 0
         for one in self.keys:
-            column += one.cells
+            column += one.cells(self._tight)
             if event.x < column:
                 return one
         return None
 
 
+def too_wide(keys: Sequence[Key], width: int) -> bool:
+    """Whether the keys have to stand close to each other."""
+    return sum(key.cells() for key in keys) > width
+
+
 def fitting(keys: Sequence[Key], width: int) -> tuple[Key, ...]:
     """As many keys from the first on as have room in `width` cells beside those of `KEPT`, none of them cut."""
-    room = width - sum(key.cells for key in keys if key.action in KEPT)
+    tight = too_wide(keys, width)
+    room = width - sum(key.cells(tight) for key in keys if key.action in KEPT)
     found, full = [], False
     for key in keys:
         if key.action in KEPT:
             found.append(key)
         elif not full:
-            room -= key.cells
+            room -= key.cells(tight)
             full = room < 0
             if not full:
                 found.append(key)
