@@ -11,7 +11,8 @@ BIN := $(VENV)/bin
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Tests are many small processes: more threads in each would only wait for each other.
-TEST := OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal
+# Trainers in the background give way to whoever started them; at the lowest priority nobody has to wait for that.
+TEST := OMP_NUM_THREADS=1 nice -n 19 $(BIN)/pytest -q -n 2 --dist worksteal
 
 .PHONY: run demonstration test check format bench bench-ui clean
 

@@ -86,7 +86,7 @@ class RunsScreen(ModeScreen):
     def tick(self, now: float) -> None:
         shelf = self.world.shelf
         minute = int(self.world.clock() // 60)  # ages change with it
-        wanted = (shelf.version, minute, tuple(self._marked), self.size.width, self.app.theme)
+        wanted = (shelf.version, minute, tuple(self._marked), self.size.width, self._colours())
         if wanted != self._shown:
             self._shown = wanted
             self._fill()
@@ -193,6 +193,10 @@ class RunsScreen(ModeScreen):
                 return row
         raise UsageError("There is no run to choose here yet: start one in Corpus.")
 
+    def _colours(self) -> tuple[str, ...]:
+        """Those of the states; a theme's name changes before its colours do."""
+        return tuple(self.app.theme_variables.get(name.removeprefix("$"), "") for name in COLOURS.values())
+
     def _age(self, row: RunRow) -> str:
         return figures.age(self.world.clock() - row.created if row.created is not None else None)
 
@@ -201,8 +205,9 @@ class RunsScreen(ModeScreen):
         table = self.query_one(RunTable)
         rows = self.world.shelf.rows
         columns = [(title, width) for title, width, least in COLUMNS if self.size.width >= least]
+        colours = self._colours()
         drawn: dict[str, tuple[object, ...]] = {
-            row.name: (row, row.name in self._marked, self._age(row), self.app.theme) for row in rows
+            row.name: (row, row.name in self._marked, self._age(row), colours) for row in rows
         }
         self._marked = [name for name in self._marked if name in drawn]
         if columns == self._columns and list(drawn) == list(self._drawn):
