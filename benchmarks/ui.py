@@ -58,9 +58,8 @@ def watched(report: Path) -> int:
 
     late: list[float] = []
 
-    class Watched(Playground):
+    class Watched(Playground):  # Textual calls the handlers of every class, so none calls its base's
         def on_mount(self) -> None:
-            super().on_mount()
             self._heart = asyncio.create_task(self._beat())
 
         async def _beat(self) -> None:
@@ -73,7 +72,6 @@ def watched(report: Path) -> int:
             self._heart.cancel()
             with suppress(asyncio.CancelledError):
                 await self._heart
-            await super().on_unmount()
 
     import tinygpt_tui.app
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import time
 import traceback
@@ -108,9 +109,15 @@ class Playground(App[int]):
         self._use_settings()
         self.world.settings.listen(self._setting_changed)
         self.switch_mode(self._first_mode)
-        self.world.begin()
-        self._timer = self.set_interval(1 / TICKS_A_SECOND, self._tick)
-        self._begun = True
+
+    def begin(self) -> None:
+        """Starts what runs beside the screens, once; the first of them says that it is seen."""
+        if not self._begun:
+            self._begun = True
+            gc.freeze()  # off since the start (see `playground`); from here on only what is new is looked through
+            gc.enable()
+            self.world.begin()
+            self._timer = self.set_interval(1 / TICKS_A_SECOND, self._tick)
 
     async def on_unmount(self) -> None:
         await self.world.end()
@@ -285,11 +292,12 @@ class Playground(App[int]):
 
     def _report(self, error: Exception) -> None:
         """Keeps a report of an error and shows a dialog, or passes it on where nobody wants to go on."""
+        if self._keep_running and self._exit:
+            # A screen that is taken down before it was whole misses its parts; that is no reason to leave otherwise.
+            self._write_report(error)
+            return
         if not self._keep_running or not self._begun:  # without a screen there is no dialog
             super()._handle_exception(error)
-            return
-        if self._exit:  # a screen that is taken down before it was whole misses its parts; that is no reason to leave otherwise
-            self._write_report(error)
             return
         now = time.monotonic()
         self._errors = [at for at in self._errors if now - at < IN_A_ROW_SECONDS] + [now]

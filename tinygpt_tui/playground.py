@@ -7,6 +7,7 @@ application (`tinygpt_tui.app`).
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from pathlib import Path
@@ -38,6 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _main(arguments: list[str]) -> int:
     from tinygpt_tui import guard
 
+    gc.disable()  # what is imported stays: looking through it again and again is a tenth of the time to the first frame
     if (problem := guard.problem()) is not None:
         return _refuse(problem, 2)
     parser = argparse.ArgumentParser(

@@ -1,6 +1,7 @@
 """Everything outside of the interface that its screens read and ask, in one place, so that tests can put scripted parts in.
 
-Nothing here draws, and nothing waits: what takes long is done by threads and processes of the parts. Left out: what each part does.
+Nothing here draws, and nothing waits: what takes long is done by threads and processes of the parts. A part is imported and made when it is
+first asked for, so that the first frame waits for none that it does not show. Left out: what each part does.
 """
 
 from __future__ import annotations
@@ -9,22 +10,23 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from engine.runs import RunFolder
 from tinygpt_tui.paths import Paths
 from tinygpt_tui.settings_book import SettingsBook
-from tinygpt_tui.sources.ladders import Ladders
 from tinygpt_tui.sources.run_shelf import RunShelf
-from tinygpt_tui.sources.run_starter import RunStarter
-from tinygpt_tui.sources.run_watch import RunWatch
 
 if TYPE_CHECKING:
     from tinygpt_tui.play.desk import Desk
     from tinygpt_tui.sources.corpus_facts import CorpusFacts
     from tinygpt_tui.sources.corpus_list import CorpusList
     from tinygpt_tui.sources.downloading import Downloading
+    from tinygpt_tui.sources.ladders import Ladders
     from tinygpt_tui.sources.run_picture import RunPicture
+    from tinygpt_tui.sources.run_starter import RunStarter
+    from tinygpt_tui.sources.run_watch import RunWatch
 
 MOST_WATCHED = 8  # runs whose curves are kept in memory
 
@@ -46,18 +48,51 @@ class World:
     paths: Paths
     settings: SettingsBook
     shelf: RunShelf
-    starter: RunStarter
-    corpora: CorpusList
-    facts: CorpusFacts
-    downloading: Downloading
-    ladders: Ladders
-    desk: Desk
     chosen_run: str | None = None
     compared: tuple[str, ...] = ()
     chosen_corpus: str | None = None
     clock: Callable[[], float] = time.time
     _watches: OrderedDict[str, tuple[RunWatch, float]] = field(default_factory=OrderedDict)
     _now: float = 0.0
+
+    @cached_property
+    def starter(self) -> RunStarter:
+        from tinygpt_tui.sources.run_starter import RunStarter
+
+        return RunStarter(self.paths.data, self.paths.cache)
+
+    @cached_property
+    def corpora(self) -> CorpusList:
+        from tinygpt_tui.sources.corpus_list import CorpusList
+
+        return CorpusList(self.paths)
+
+    @cached_property
+    def facts(self) -> CorpusFacts:
+        from tinygpt_tui.sources.corpus_facts import CorpusFacts
+
+        return CorpusFacts(self.paths.cache)
+
+    @cached_property
+    def downloading(self) -> Downloading:
+        from tinygpt_tui.sources.downloading import Downloading
+
+        return Downloading(self.paths.cache)
+
+    @cached_property
+    def ladders(self) -> Ladders:
+        from tinygpt_tui.sources.ladders import Ladders
+
+        return Ladders(self.paths.corpora_dir, self.paths.cache)
+
+    @cached_property
+    def desk(self) -> Desk:
+        from tinygpt_tui.play.desk import Desk
+        from tinygpt_tui.play.history import History
+        from tinygpt_tui.sources.player_process import PlayerProcess, player_command
+
+        player = PlayerProcess(player_command(self.paths.runs_dir))
+        return Desk(player, History(self.paths.data / "history.sqlite"), self.settings)
 
     def begin(self) -> None:
         """Starts what runs beside the interface. Called within the event loop, after the first frame."""
@@ -84,12 +119,12 @@ class World:
 
     async def end(self) -> None:
         """Ends what would not outlive the interface; trainers do."""
-        self.starter.close()
-        self.shelf.close()
-        self.downloading.close()
-        self.facts.close()
-        self.ladders.close()
-        await self.desk.end()
+        made = vars(self)
+        for name in ("starter", "shelf", "downloading", "facts", "ladders"):
+            if name in made:
+                made[name].close()
+        if "desk" in made:
+            await self.desk.end()
 
     @property
     def current_run(self) -> str | None:
@@ -107,6 +142,8 @@ class World:
             watch, looked = self._watches[name]
             self._watches.move_to_end(name)
         else:
+            from tinygpt_tui.sources.run_watch import RunWatch
+
             watch, looked = RunWatch(RunFolder(self.paths.runs_dir / name), self.paths.cache), -1.0
             while len(self._watches) >= MOST_WATCHED:
                 self._watches.popitem(last=False)
@@ -142,24 +179,6 @@ class World:
 
 def make_world(paths: Paths) -> World:
     """The real one. Runs are looked at once, so that it is known what to show first."""
-    from tinygpt_tui.play.desk import Desk
-    from tinygpt_tui.play.history import History
-    from tinygpt_tui.sources.corpus_facts import CorpusFacts
-    from tinygpt_tui.sources.corpus_list import CorpusList
-    from tinygpt_tui.sources.downloading import Downloading
-    from tinygpt_tui.sources.player_process import PlayerProcess, player_command
-
-    settings = SettingsBook(paths.config_file)
     shelf = RunShelf(paths.runs_dir, paths.trash)
     shelf.scan()
-    return World(
-        paths,
-        settings,
-        shelf,
-        RunStarter(paths.data, paths.cache),
-        CorpusList(paths),
-        CorpusFacts(paths.cache),
-        Downloading(paths.cache),
-        Ladders(paths.corpora_dir, paths.cache),
-        Desk(PlayerProcess(player_command(paths.runs_dir)), History(paths.data / "history.sqlite"), settings),
-    )
+    return World(paths, SettingsBook(paths.config_file), shelf)

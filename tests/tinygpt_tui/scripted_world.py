@@ -12,10 +12,6 @@ from tinygpt_tui.paths import Paths
 from tinygpt_tui.play.desk import Desk
 from tinygpt_tui.play.history import History
 from tinygpt_tui.settings_book import SettingsBook
-from tinygpt_tui.sources.corpus_facts import CorpusFacts
-from tinygpt_tui.sources.corpus_list import CorpusList
-from tinygpt_tui.sources.downloading import Downloading
-from tinygpt_tui.sources.ladders import Ladders
 from tinygpt_tui.sources.run_shelf import RunShelf
 from tinygpt_tui.sources.run_starter import Launch, RunStarter
 from tinygpt_tui.world import World
@@ -42,18 +38,10 @@ def scripted_world(
     )
     shelf = RunShelf(paths.runs_dir, paths.trash)
     shelf.scan()
-    return World(
-        paths,
-        settings,
-        shelf,
-        RunStarter(paths.data, paths.cache, launch),
-        CorpusList(paths),
-        CorpusFacts(paths.cache),
-        Downloading(paths.cache),
-        Ladders(paths.corpora_dir, paths.cache),
-        Desk(link or FakeLink(), History(paths.data / "history.sqlite"), settings),
-        clock=lambda: NOW,
-    )
+    world = World(paths, settings, shelf, clock=lambda: NOW)
+    world.starter = RunStarter(paths.data, paths.cache, launch)
+    world.desk = Desk(link or FakeLink(), History(paths.data / "history.sqlite"), settings)
+    return world
 
 
 def playground(world: World, mode: str) -> Playground:

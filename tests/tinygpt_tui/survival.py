@@ -96,10 +96,11 @@ class Home:
         except FileNotFoundError:
             return {}
 
-    def trains(self, name: str) -> int:
-        """The process id of the trainer of a run that has made some steps and is still at work; 0 before and after."""
+    def trains(self, name: str, from_step: int = 1) -> int:
+        """The process id of the trainer that is at work on a run and has made so many steps; 0 before and after."""
         status = self.status(name)
-        return int(status["pid"]) if status.get("state") == "training" and status["step"] > 0 else 0
+        working = status.get("state") in ("preparing", "training") and status["step"] >= from_step
+        return int(status["pid"]) if working else 0
 
     def has_saved(self, name: str) -> bool:
         return any((self.run(name) / "checkpoints").glob("step-*"))
@@ -174,7 +175,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, help="a scripted player in place of the real one")
     parser.add_argument("--broken", action="store_true", help="fails while it starts")
     options, rest = parser.parse_known_args()
-    from tinygpt_tui import app, playground, world
+    from tinygpt_tui import app, playground
     from tinygpt_tui.sources import player_process
 
     class Told(app.Playground):
@@ -193,13 +194,12 @@ def main() -> int:
             }
             _replace(options.report, told)
 
-    class Broken(world.World):
-        def begin(self) -> None:
-            raise ZeroDivisionError
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
 
     app.Playground = Told  # type: ignore[misc]
     if options.broken:
-        world.World = Broken  # type: ignore[misc]
+        app.Playground._use_settings = broken  # type: ignore[method-assign, assignment]
     if options.rate is not None:
         fake = (sys.executable, "-m", "tests.tinygpt_tui.fake_player", "--rate", str(options.rate))
         player_process.player_command = lambda runs_dir: fake

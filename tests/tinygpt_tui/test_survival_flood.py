@@ -21,7 +21,7 @@ from tinygpt_tui.play.history import History
 SECONDS = float(os.environ.get("FLOOD_SECONDS", "10"))
 RATE = 2000
 CHARS = int(SECONDS * RATE)
-WARM = 4 * RATE  # characters that come before anything is measured
+WARM = 3 * RATE  # characters that come before anything is measured
 MOST_BYTES = 64  # a character
 # What painting keeps, however long the text: lines, styles and Textual's own caches. They fill within half a minute.
 PAINTING = 4 << 20 if SECONDS < 60 else 0
@@ -29,7 +29,7 @@ PAINTING = 4 << 20 if SECONDS < 60 else 0
 
 def test_a_flood_is_kept_whole_in_few_bytes_while_the_keys_answer(trained: Trained, tmp_path: Path) -> None:
     """Measured are the bytes of the passages, with what their columns have taken in advance; and, whoever holds it, all the memory that
-    Python has taken since the first four seconds of the text. Only a minute is long enough for the second without an allowance."""
+    Python has taken since the first three seconds of the text. Only a minute is long enough for the second without an allowance."""
     home, report = Home(trained.home), tmp_path / "report"
     home.environment |= {"TINYGPT_SAMPLE_CHARS": str(WARM + CHARS), "TINYGPT_UI_SPEED": "0"}
     command = [*TOLD, str(report), "--rate", str(RATE), "fox"]

@@ -68,6 +68,9 @@ class ModeScreen(Screen[None]):
         )
         yield KeyBar()
 
+    def on_mount(self) -> None:
+        self.call_after_refresh(self.playground.begin)
+
     def compose_body(self) -> ComposeResult:
         """The widgets between the bar and the footer."""
         raise NotImplementedError

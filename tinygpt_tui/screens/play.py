@@ -61,6 +61,7 @@ class PlayScreen(PlayDialogs, ModeScreen):
         self._modelless = False
         self._titles: dict[str, tuple[str, str]] = {}
         self._hurry = False  # a person has turned something: its effect is not kept waiting
+        self._remembers = False  # whether the prompts of earlier sessions are at hand
 
     def compose_body(self) -> ComposeResult:
         values = self._values()
@@ -90,7 +91,6 @@ class PlayScreen(PlayDialogs, ModeScreen):
         # While there is nothing to write with, the single keys that lead to it must act.
         self._modelless = self.world.current_run is None
         self.query_one(Transcript if self._modelless else Prompt).focus()
-        self.query_one(Prompt).earlier = self.world.desk.history.prompts()
         self._show_all()
 
     def on_screen_resume(self) -> None:
@@ -104,6 +104,9 @@ class PlayScreen(PlayDialogs, ModeScreen):
 
     def tick(self, now: float) -> None:
         desk = self.world.desk
+        if not self._remembers:
+            self._remembers = True  # the history is open as soon as there are ticks
+            self.query_one(Prompt).earlier = desk.history.prompts()
         for sentence, severity in desk.take_notices():
             self.playground.tell(sentence, severity)
         if self._shown == (desk.version, id(desk.session)) and desk.state != "writing":

@@ -111,7 +111,8 @@ class TrainScreen(Steering):
         picture = self.world.picture(name) if name else None
         behind = self._behind()
         shown = (name, picture and picture.version, [(p.name, p.version) for p in behind], starting,
-                 self._dismissed, self.query_one(LossChart).data.unit)  # fmt: skip
+                 self._dismissed, self.query_one(LossChart).data.unit,
+                 self._width_of("#train-facts"), self._width_of("#train-short"))  # fmt: skip
         if not self._hurry and (shown == self._shown or now - self._drawn < REDRAW_SECONDS):
             self._list()
             return

@@ -71,7 +71,10 @@ class WelcomeScreen(ModeScreen):
             yield Static(self._choices(), id="choices", markup=False)
 
     def on_mount(self) -> None:
-        self._open_book(max(20, min(MOST_WIDTH + 4, self.app.size.width) - _FRAME - _LABEL))
+        width = max(20, min(MOST_WIDTH + 4, self.app.size.width) - _FRAME - _LABEL)
+        self.call_after_refresh(
+            self._open_book, width
+        )  # writing the book takes the processor from the first frame
 
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(event.size.height < ROOM_FOR_WORDS, "-cramped")
