@@ -58,7 +58,11 @@ def watched(report: Path) -> int:
 
     late: list[float] = []
 
+    import tinygpt_tui.app
+
     class Watched(Playground):  # Textual calls the handlers of every class, so none calls its base's
+        CSS_PATH = Path(tinygpt_tui.app.__file__).with_name("app.tcss")
+
         def on_mount(self) -> None:
             self._heart = asyncio.create_task(self._beat())
 
@@ -72,8 +76,6 @@ def watched(report: Path) -> int:
             self._heart.cancel()
             with suppress(asyncio.CancelledError):
                 await self._heart
-
-    import tinygpt_tui.app
 
     tinygpt_tui.app.Playground = Watched  # type: ignore[misc]
     code = playground.main([RUN])
@@ -188,7 +190,7 @@ def beside_training(
             units = [("u", "bits per character"), ("u", "perplexity"), ("u", "nats per character")]
             with_keys["train: unit of the curve"] = latencies(terminal, keys, units, 0.15)
             with_keys["modes"] = latencies(
-                terminal, keys // 2, [("3", "next character"), ("2", "nats per character")], 0.25
+                terminal, keys // 2, [("4", "1 training"), ("2", "nats per character")], 0.25
             )
             terminal.send("3")
             terminal.wait_for("next character")
