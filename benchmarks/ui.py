@@ -190,7 +190,7 @@ def beside_training(
             units = [("u", "bits per character"), ("u", "perplexity"), ("u", "nats per character")]
             with_keys["train: unit of the curve"] = latencies(terminal, keys, units, 0.15)
             with_keys["modes"] = latencies(
-                terminal, keys // 2, [("4", "1 training"), ("2", "nats per character")], 0.25
+                terminal, keys // 2, [("4", "1 training"), ("2", "what it writes")], 0.25
             )
             terminal.send("3")
             terminal.wait_for("next character")

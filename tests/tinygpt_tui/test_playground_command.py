@@ -175,7 +175,7 @@ def test_a_run_that_trains_is_shown_and_named_when_one_leaves(
     with ScriptedRun(runs) as run:
         run.steps(20)
         one = terminal("tales-03")
-        one.shows("tales-03 ● step 20", "what it writes")
+        one.shows("tales-03", "● step 20", "what it writes")
         one.type("\x11")  # ctrl+q
         assert one.ends() == 0
         said = one.seen.decode().rsplit("\x1b[?1049l")[-1]
