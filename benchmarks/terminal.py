@@ -116,7 +116,7 @@ class Terminal:
         """What was drawn, without the escape sequences."""
         return _ESCAPES.sub(b"", bytes(self.drawn[start:])).decode("utf-8", "replace")
 
-    def wait_until(self, shows: Callable[[str], object], seconds: float = 20.0) -> str:
+    def wait_until(self, shows: Callable[[str], object], seconds: float = 60.0) -> str:
         """Reads until the screen shows what is wanted; the screen then.
 
         Raises:
