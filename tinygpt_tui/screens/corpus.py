@@ -6,7 +6,6 @@ things out (`tinygpt_tui.sources`).
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from textual import events
@@ -30,8 +29,6 @@ from tinygpt_tui.sources.expectation import Expectation, PastRun, expect, past_r
 TIMES = (15, 30, 60, 120, 180, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800)  # seconds
 FEW_LINES = 13  # of the statistics; with fewer, two rungs of the ladder share one
 ROOM_FOR_STATISTICS = 21  # lines of a screen
-# These show their keys themselves; the footer of a narrow terminal has no room for them.
-DIALS = ("corpus.shorter", "corpus.longer", "corpus.size")
 
 
 class CorpusScreen(ModeScreen):
@@ -39,9 +36,7 @@ class CorpusScreen(ModeScreen):
 
     mode = "corpus"
     CSS_PATH = "corpus.tcss"
-    BINDINGS: ClassVar[list[Any]] = [
-        replace(binding, show=binding.show and binding.id not in DIALS) for binding in bindings("corpus")
-    ]
+    BINDINGS: ClassVar[list[Any]] = bindings("corpus")
     HELP = "Arrow keys choose a text; what is in it appears beside it. [ and ] set the time, t starts the training."
 
     def __init__(self) -> None:
