@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from engine.checkpoint import checkpoints
 from engine.control import request
 from engine.corpus import read_corpus
 from engine.errors import UsageError
@@ -181,6 +182,20 @@ def test_a_dead_trainer_is_seen_and_what_can_be_done_is_said(run: ScriptedRun, c
     watch.poll(clock())
     assert (watch.picture.state, watch.picture.message, watch.picture.step) == ("training", "", 32)
     assert [mark.kind for mark in watch.picture.marks] == ["resumed"]
+
+
+def test_a_checkpoint_counts_though_the_trainer_died_before_it_could_tell_of_it(
+    run: ScriptedRun, clock: Clock
+) -> None:
+    run.steps(30)
+    told = run.folder.events.read_bytes()
+    run.save()
+    run.die()
+    run.folder.events.write_bytes(told)
+    watch = RunWatch(run.folder)
+    watch.poll(clock())
+    watch.poll(clock())
+    assert watch.picture.message.endswith("resume it from step 30.")
 
 
 def test_a_trainer_that_died_before_it_saved_begins_again(run: ScriptedRun, clock: Clock) -> None:
@@ -491,7 +506,7 @@ def test_a_real_trainer_is_watched_killed_resumed_and_stopped(
     seen(lambda: watch.picture.state == "died")
     assert time.monotonic() - killed < 3.0
     os.waitpid(pid, 0)
-    saved = watch.picture.saved_step
+    saved = checkpoints(watch.folder)[0].step
     assert f"resume it from step {saved:,}." in watch.picture.message
     second = start()
     seen(lambda: watch.picture.state == "training" and watch.picture.step > (saved or 0) + 20)

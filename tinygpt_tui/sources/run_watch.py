@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 
 from engine import control
+from engine.checkpoint import checkpoints
 from engine.control import ControlReader, Request
 from engine.errors import CheckpointError, TinygptError, UsageError
 from engine.event_log import EventTail
@@ -153,11 +154,8 @@ class RunWatch:
 
     def _why_died(self, status: Status | None) -> str:
         picture, folder = self.picture, self.folder
-        then = (
-            f"resume it from step {picture.saved_step:,}"
-            if picture.saved_step
-            else "resume it to begin again"
-        )
+        step = _saved_step(folder)
+        then = f"resume it from step {step:,}" if step else "resume it to begin again"
         said, logged = _seen(folder.status), _seen(folder.log)
         if said is None or (logged is not None and logged[2] >= said[2]):
             reason = last_line(folder.log)
@@ -250,6 +248,14 @@ def _seen(path: Path) -> Seen:
     except OSError:
         return None
     return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _saved_step(folder: RunFolder) -> int | None:
+    """Of the newest checkpoint. The event that tells of it may be missing: it is written after it."""
+    try:
+        return max((info.step for info in checkpoints(folder) if info.problem is None), default=None)
+    except CheckpointError:
+        return None
 
 
 def _locked(folder: RunFolder) -> bool:
