@@ -22,6 +22,9 @@ from engine.device import available_cores, probe, use, use_for_playing
 from engine.generate import Stream
 from engine.optim import Optimizer
 from engine.sampler import SamplerSettings
+from models import kernel
+from models.compiled import round_weights
+from tinygpt_tui.paths import user_paths
 
 VOCAB = 65
 
@@ -73,6 +76,7 @@ def generation_speed(arch: str, size: str, chars: int) -> dict[str, object]:
     for parameter in model.parameters():
         if parameter.ndim == 2:
             torch.nn.init.normal_(parameter, std=0.05)
+    round_weights(model)  # as every model that is loaded for playing
     use_for_playing(model)
     prompt = torch.randint(VOCAB, (config.block_size,)).tolist()
     stream = Stream(model, prompt, seed=1, settings=SamplerSettings(), start_id=0)
@@ -100,6 +104,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--chars", type=int, default=1000)
     options = parser.parse_args()
+    kernels = user_paths().kernels
+    if problem := kernel.make(kernels):
+        print(json.dumps({"what": "compiled kernel", "problem": problem}))
+    kernel.use(kernels)
     machine = probe()
     print(
         json.dumps(

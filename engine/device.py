@@ -20,6 +20,9 @@ import numpy as np
 import torch
 from threadpoolctl import LibController, ThreadpoolController
 
+from engine.neighbours import Neighbours
+from models import compiled, kernel
+
 if TYPE_CHECKING:
     from models.interface import LanguageModel
 
@@ -77,12 +80,13 @@ def use(machine: Machine) -> torch.device:
 
 
 def set_threads(threads: int, for_numpy: int | None = None) -> None:
-    """Computes on so many threads from now on: torch, and what multiplies for numpy, which knows nothing of torch's number.
+    """Computes on so many threads from now on: torch, and what knows nothing of torch's number: the compiled kernel, and numpy.
 
     Args:
-        for_numpy: its own number; that of torch, if not given. Never more than it came with.
+        for_numpy: their own number; that of torch, if not given. For numpy never more than it came with.
     """
     torch.set_num_threads(threads)
+    compiled.set_threads(threads if for_numpy is None else for_numpy)
     for library, most in _numpy_libraries():
         library.set_num_threads(min(most, threads if for_numpy is None else for_numpy))
 
@@ -112,6 +116,7 @@ def describe() -> dict[str, str]:
         "device": machine.device,
         "training dtype": machine.dtype,
         "training threads": str(machine.threads),
+        "fast writing": kernel.state(),
         "c++ compiler": "found" if compiler else "none",
     }
 
@@ -120,39 +125,46 @@ def describe() -> dict[str, str]:
 SMALL_PARAMS = 5_000_000
 
 
-def use_for_playing(model: LanguageModel) -> None:
-    """Sets the threads up for writing one character at a time with `model`.
+def use_for_playing(model: LanguageModel, threads: int | None = None) -> None:
+    """Sets the threads up for writing one character at a time with `model`, on `threads` if a person chose their number.
 
-    One for torch even where the model is large: the lean step (`models.lean`) multiplies in numpy, whose threads and torch's would
-    wait for each other. For numpy as many as there are cores nobody else computes on: where they are taken, its threads wait
+    One for torch even where the model is large: what writes (`models.compiled`, `models.lean`) has threads of its own, and these and
+    torch's would wait for each other. For it as many as there are cores nobody else computes on: where they are taken, threads wait
     in turn for one that has no core, and a character takes ten times as long.
     """
     small = sum(p.numel() for p in model.parameters()) < SMALL_PARAMS
     alone = small or model.config.arch in ("modern", "classic")
-    set_threads(
-        1 if alone else min(MAX_THREADS, available_cores()), 1 if small else min(MAX_THREADS, _free_cores())
-    )
+    for_torch = threads or (1 if alone else min(MAX_THREADS, available_cores()))
+    set_threads(for_torch, threads or (1 if small else min(MAX_THREADS, _free_cores())))
+
+
+_neighbours = Neighbours()
 
 
 def _free_cores() -> int:
-    """The cores that nobody computed on in the last minute; at least one, for us."""
-    return max(1, available_cores() - round(os.getloadavg()[0]))
+    """The cores that nobody else computes on; at least one, for us."""
+    return max(1, available_cores() - round(_neighbours.cores()))
 
 
 @contextmanager
 def playing(model: LanguageModel) -> Iterator[None]:
-    """Writes with `model` for a while in a process that trains; threads, dtype and mode are put back afterwards.
+    """Writes with `model` for a while in a process that trains; weights, threads, dtype and mode are put back afterwards.
 
     On one thread: the others of this process spin for a while after an update, and other trainers may be at work.
-    In float32, as its checkpoints are played: what a run writes at a step is what `tinygpt sample` writes there.
+    With rounded matrices and in float32, as its checkpoints are played: what a run writes at a step is what `tinygpt sample` writes there.
     """
     threads, was_training, dtype = torch.get_num_threads(), model.training, model.compute_dtype
+    weights = [p.detach().clone() for p in model.parameters()]
     model.eval()
     model.compute_dtype = None
     set_threads(1)
     try:
+        compiled.round_weights(model)
         yield
     finally:
+        with torch.no_grad():
+            for parameter, weight in zip(model.parameters(), weights, strict=True):
+                parameter.copy_(weight)
         set_threads(threads)
         model.compute_dtype = dtype
         model.train(was_training)

@@ -24,6 +24,7 @@ from engine.errors import UsageError
 from engine.sampler import LOOP_RANGE, Distribution, SamplerSettings, distribution, draw
 from engine.tokenizer import Tokenizer
 from engine.window import window_start as window_start
+from models.compiled import compiled
 from models.interface import Cache, LanguageModel
 from models.layers import KVCache
 from models.lean import lean_step
@@ -64,6 +65,12 @@ class Decoder(Protocol):
 
     def decode(self, id: int) -> Logits:
         """Appends one token to the window, which must not be full; the logits (V,) of what follows it."""
+
+
+def decoder_for(model: LanguageModel) -> Decoder:
+    """The fastest way to the logits of `model`, whose weights are taken as they are now."""
+    form = compiled(model)
+    return CachedDecoder(model) if form is None else form.decoder()
 
 
 class CachedDecoder:
@@ -132,7 +139,7 @@ class Stream:
     def reload(self, model: LanguageModel, decoder: Decoder | None = None) -> None:
         """Goes on with other weights of the same vocabulary, from the very next token."""
         self._block_size = model.config.block_size
-        self._decoder: Decoder = decoder or CachedDecoder(model)
+        self._decoder: Decoder = decoder or decoder_for(model)
         self._window = (0, 0)  # what the decoder has read: ids[window[0]:window[1]]
         self._logits = self._distribution = None
 

@@ -22,6 +22,7 @@ from engine.runs import RunFolder
 from engine.tensors import HEADER_LIMIT
 from engine.tokenizer import Tokenizer, tokenizer_from_json
 from models import ModelConfig
+from models.compiled import round_weights
 
 if TYPE_CHECKING:
     from models.interface import LanguageModel
@@ -52,13 +53,17 @@ class Loaded:
     skipped: list[str]
 
 
-def load(folder: RunFolder, at: At = "best", dtype: torch.dtype | None = None) -> Loaded:
+def load(
+    folder: RunFolder, at: At = "best", dtype: torch.dtype | None = None, *, to_write: bool = False
+) -> Loaded:
     """The model of a run. Draws nothing from torch's global generator.
 
     Args:
         folder: the run; it may be training meanwhile.
         at: which checkpoint, see `find_checkpoint`.
         dtype: convert the weights to this; None leaves them float32.
+        to_write: round its matrices to 16 bits (`models.compiled`), so that it writes fast, and the same text however it is computed.
+            What is to be measured is not rounded.
 
     Raises:
         CheckpointError: there is no sound checkpoint, or the folder's parts do not fit together.
@@ -77,6 +82,8 @@ def load(folder: RunFolder, at: At = "best", dtype: torch.dtype | None = None) -
     checkpoint, data, skipped = find_weights(folder, at, largest)
     model = _model(checkpoint, data, config, shapes)
     model.eval().requires_grad_(False)  # it will not change: a lean copy of it may be kept
+    if to_write:
+        round_weights(model)
     if dtype is not None:
         model.to(dtype)
     return Loaded(

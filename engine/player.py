@@ -16,12 +16,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import torch
-
 from engine import protocol
-from engine.device import SMALL_PARAMS, set_threads
+from engine.device import use_for_playing
 from engine.errors import TinygptError, UsageError
-from engine.generate import CachedDecoder, Continuation, Stream, start_token
+from engine.generate import Continuation, Stream, decoder_for, start_token
 from engine.player_writing import Writing, shown
 from engine.sampler import SamplerSettings
 from engine.scoring import score
@@ -91,12 +89,11 @@ class Player:
         *,
         threads: int | None = None,
         clock: Callable[[], float] = time.monotonic,
-        set_threads: Callable[[int], None] = set_threads,
+        use_threads: Callable[[LanguageModel, int | None], None] = use_for_playing,
     ) -> None:
-        """`threads` None: one while the followed run trains or for a small model, else torch's own number."""
+        """`threads` None: one while the followed run trains, else as many as pay."""
         self._library, self._mail, self._send = library, mail, send
-        self._clock, self._set_threads, self._threads = clock, set_threads, threads
-        self._all_threads = torch.get_num_threads()
+        self._clock, self._use_threads, self._threads = clock, use_threads, threads
         self._model: _Model | None = None
         self._writing: Writing | None = None
         self._followed: str | None = None
@@ -194,6 +191,7 @@ class Player:
             send=self._send,
             clock=self._clock,
         )
+        self._tune()
         replaced = tuple(protocol.Replaced(r.position, r.char, r.by) for r in encoding.replaced)
         self._send(protocol.Started(request.id, len(stream.ids), settings.to_json(), replaced))
         self._end_if_written()
@@ -263,7 +261,7 @@ class Player:
         self._end("replaced")
         self._model = _Model(run, weights, symbols, start_token(weights.tokenizer))
         self._tune()
-        CachedDecoder(weights.model).prefill([0])  # the first pass is slow; nobody is waiting yet
+        decoder_for(weights.model).prefill([0])  # the first pass is slow; nobody is waiting yet
         config = weights.model.config
         ready = protocol.Ready(
             run,
@@ -308,15 +306,15 @@ class Player:
             self._send(protocol.Changed(None, None, {"weights": weights.step}))
 
     def _tune(self) -> None:
-        """One thread beside a trainer, which needs the others, and for a model too small to share out."""
+        """One thread beside the trainer of the followed run; else as many as pay on the machine as it is now."""
         threads = self._threads
         if threads is None:
-            training = False
             with contextlib.suppress(TinygptError):
-                training = self._followed is not None and self._library.is_training(self._followed)
-            small = self._model is None or self._model.weights.model.num_params() < SMALL_PARAMS
-            threads = 1 if training or small else self._all_threads
-        self._set_threads(threads)
+                threads = (
+                    1 if self._followed is not None and self._library.is_training(self._followed) else None
+                )
+        if self._model is not None:
+            self._use_threads(self._model.weights.model, threads)
 
     def _end_if_written(self) -> None:
         if self._writing and self._writing.text.ended:

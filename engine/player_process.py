@@ -22,6 +22,7 @@ from engine.loading import load
 from engine.manifest import step_of
 from engine.player import Player, Weights
 from engine.runs import RunFolder, check_name
+from models import kernel
 
 
 class Inbox:
@@ -77,7 +78,7 @@ class RunLibrary:
 
     def load(self, run: str, at: str) -> Weights:
         which: At = int(at) if at.isdecimal() else "last" if at == "last" else "best"
-        return load(self._folder(run), which)
+        return load(self._folder(run), which, to_write=True)
 
     def newest(self, run: str) -> int | None:
         try:
@@ -103,7 +104,9 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m engine play", description="Plays a run over a pipe.")
     parser.add_argument("--runs", type=Path, help="the folder of the runs; without it requests name paths")
     parser.add_argument("--threads", type=int, choices=range(1, 257), metavar="N", help="1 to 256")
+    parser.add_argument("--kernels", type=Path, help="where compiled kernels lie; without it none is used")
     options = parser.parse_args(argv)
+    kernel.use(options.kernels)
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_write, False)
     signals: list[int] = []

@@ -46,6 +46,10 @@ class Paths:
         return self.data / "corpora"
 
     @property
+    def kernels(self) -> Path:
+        return self.cache / "kernels"
+
+    @property
     def trash(self) -> Path:
         return self.data / "trash"
 

@@ -87,6 +87,9 @@ class SampleSettings:
     min_p: float = _knob("min_p")
     repetition: float = _knob("repetition")
     chars: int = _setting(500, "how much to write", unit="characters", low=1, high=10_000_000)
+    compile: str = _setting(
+        "auto", "whether a C compiler may be used, once, to write faster", choices=("auto", "off")
+    )
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,8 @@ class World:
         from tinygpt_tui.play.history import History
         from tinygpt_tui.sources.player_process import PlayerProcess, player_command
 
-        player = PlayerProcess(player_command(self.paths.runs_dir))
+        kernels = self.paths.kernels if self.settings.value("sample.compile") == "auto" else None
+        player = PlayerProcess(player_command(self.paths.runs_dir, kernels))
         return Desk(player, History(self.paths.data / "history.sqlite"), self.settings)
 
     def begin(self) -> None:

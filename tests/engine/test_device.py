@@ -70,8 +70,8 @@ def numpy_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list
 
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Says that so many processes wanted a core in the last minute."""
-    return lambda average: monkeypatch.setattr(os, "getloadavg", lambda: (average, 0.0, 0.0))
+    """Says that others compute on so many cores."""
+    return lambda cores: monkeypatch.setattr(device._neighbours, "cores", lambda: cores)
 
 
 @pytest.fixture
@@ -154,9 +154,10 @@ def test_a_setting_is_put_into_force() -> None:
 
 
 def test_models_with_a_lean_step_play_on_one_thread_and_other_large_ones_on_all(
-    cores: Callable[[int, str], None], monkeypatch: pytest.MonkeyPatch
+    cores: Callable[[int, str], None], load: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cores(2, "")
+    load(0.0)
     counting = build(ModelConfig("ngram", 5, 8, order=2))
     for model, small, expected in ((tiny(), 10, 1), (counting, 10, 1), (counting, 0, 2)):
         monkeypatch.setattr(device, "SMALL_PARAMS", small)

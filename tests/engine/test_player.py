@@ -107,7 +107,7 @@ class World:
             self,
             lambda reply: self.heard.append((self.now, p.parse_reply(p.to_line(reply)))),
             clock=lambda: self.now,
-            set_threads=self.threads.append,
+            use_threads=lambda model, threads: self.threads.append(threads),
             **options,
         )
         self.at(0.0, *requests)
@@ -508,23 +508,21 @@ def test_weights_change_between_texts_too_and_no_longer_once_nothing_is_followed
     assert world.text() == replay("abc", 10, 7, model=tiny_model(5))
 
 
-def test_beside_a_trainer_it_uses_one_thread_and_what_was_ordered_otherwise(monkeypatch):
-    monkeypatch.setattr("engine.player.SMALL_PARAMS", 1)
-    monkeypatch.setattr("torch.get_num_threads", lambda: 6)
+def test_beside_a_trainer_it_uses_one_thread_and_else_what_was_ordered_or_pays():
     world = World(LOAD, p.Follow("tales"))
     world.shelf.is_training = lambda run: 1 < world.now < 2
     world.at(4.0, p.Follow(None)).run()
-    assert world.threads[0] == 6 and 1 in world.threads and world.threads[-1] == 6
+    assert world.threads[0] is None and 1 in world.threads and world.threads[-1] is None
     assert set(World(LOAD, p.Follow("tales"), threads=2).at(4.0, p.Follow(None)).run().threads) == {2}
 
 
 def test_where_it_uses_one_thread_numpy_does_too(monkeypatch):
-    monkeypatch.setattr("engine.player.SMALL_PARAMS", 1)
+    monkeypatch.setattr("engine.device.SMALL_PARAMS", 1)
     libraries = ThreadpoolController().select(user_api="blas").lib_controllers
     before = [library.num_threads for library in libraries]
     for library in libraries:
         library.set_num_threads(2)
-    shelf, lines = Shelf(), [p.to_line(p.Follow("tales")), None, b""]
+    shelf, lines = Shelf(), [p.to_line(LOAD), p.to_line(p.Follow("tales")), None, b""]
     shelf.training = True
     Player(shelf, SimpleNamespace(get=lambda timeout: lines.pop(0)), lambda reply: None).run()
     after = [library.get_num_threads() for library in libraries]

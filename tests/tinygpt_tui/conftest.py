@@ -45,6 +45,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             monkeypatch.delenv(name)
     folder = tmp_path / "home"
     monkeypatch.setenv("TINYGPT_HOME", str(folder))
+    # Or each of these homes would have a kernel made for it.
+    monkeypatch.setattr("models.kernel._ask_for", lambda path: None)
     return folder
 
 
@@ -69,7 +71,7 @@ def process(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         return subprocess.run(
             [sys.executable, "-m", "tinygpt_tui", *args],
             cwd=tmp_path,
-            env={**os.environ, **(env or {})},
+            env={**os.environ, "TINYGPT_SAMPLE_COMPILE": "off", **(env or {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

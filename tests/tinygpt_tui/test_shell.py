@@ -58,6 +58,8 @@ def tell(
         await wait_for(
             pilot, lambda: pilot.app.focused is not None or mode == "welcome" or size[0] < LEAST_WIDTH
         )
+        if mode == "runs" and size[0] >= LEAST_WIDTH:
+            await wait_for(pilot, lambda: "tales-0" in screen_text(pilot.app), "the list of runs")
         await story(pilot, world)
 
     drive(playground(world, mode), go, size)

@@ -117,7 +117,11 @@ def memory() -> Section:
 def engine() -> Section:
     """What the engine will compute with; this loads torch, which takes a second."""
     from engine.device import describe
+    from models import kernel
+    from tinygpt_tui.paths import user_paths
+    from tinygpt_tui.settings_file import load
 
+    kernel.use(user_paths().kernels if load().settings.sample.compile == "auto" else None)
     return dict(describe())
 
 

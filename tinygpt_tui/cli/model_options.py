@@ -115,15 +115,21 @@ def find_run(run: str | None) -> RunFolder:
     return folder
 
 
-def load_run(folder: RunFolder, at: str) -> Loaded:
-    """Loads the checkpoint that is meant, sets the threads up for it, and says what had to be skipped."""
+def load_run(folder: RunFolder, at: str, compile: str | None = None) -> Loaded:
+    """Loads the checkpoint that is meant, sets the threads up for it, and says what had to be skipped.
+
+    `compile` is the setting `sample.compile`, for what writes a text; what measures has nothing to do with it.
+    """
     from tinygpt_tui.cli.output import narrate
 
     which = parse_at(at)
     from engine.device import use_for_playing
     from engine.loading import load
+    from models import kernel
+    from tinygpt_tui.paths import user_paths
 
-    loaded = load(folder, which)
+    kernel.use(user_paths().kernels if compile == "auto" else None)
+    loaded = load(folder, which, to_write=compile is not None)
     use_for_playing(loaded.model)
     for sentence in loaded.skipped:
         narrate(f"note: {sentence}")

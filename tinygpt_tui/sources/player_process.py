@@ -36,9 +36,10 @@ EXIT_SECONDS = 0.5  # from the end of its output to its own
 LEAVE_SECONDS = (0.25, 1.0, 5.0)  # for the end of its input, SIGTERM and SIGKILL to take effect
 
 
-def player_command(runs_dir: Path) -> tuple[str, ...]:
-    """The command of a player for the runs in a folder; requests name them."""
-    return (sys.executable, "-m", "engine", "play", "--runs", str(runs_dir.absolute()))
+def player_command(runs_dir: Path, kernels: Path | None = None) -> tuple[str, ...]:
+    """The command of a player for the runs in a folder; requests name them. Without a folder for it no compiler is used."""
+    command = (sys.executable, "-m", "engine", "play", "--runs", str(runs_dir.absolute()))
+    return command if kernels is None else (*command, "--kernels", str(kernels.absolute()))
 
 
 class PlayerProcess(Link):

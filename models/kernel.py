@@ -1,0 +1,190 @@
+"""models/kernel.c as code of this processor: compiled once where there is a compiler, proved, and kept.
+
+The first process that would like to have it has it made by another one, beside itself, and does without meanwhile; whoever comes later
+finds it. What was made is used only after a process of its own has run both transformers with it and got what torch gets: a compiler
+that fails, or code that this processor does not know, costs nobody anything. A kernel belongs to its source, its compiler and the
+processor's instructions, whose hash it is named by.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+SOURCE = Path(__file__).with_name("kernel.c")
+# `-m` looks in the current folder first: in ours, so that a stranger's `models` is not started.
+ROOT = Path(__file__).resolve().parents[1]
+# Sums may be fused and errno left alone, but nothing may be put into another order: a text must not depend on the compiler's taste.
+FLAGS = (
+    "-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math",
+    "-shared", "-fPIC", "-pthread",
+)  # fmt: skip
+COMPILERS = ("cc", "gcc", "clang")
+PATIENCE = 120.0  # seconds after which a process that was to make it is taken for dead
+
+_folder: Path | None = None
+
+
+def use(folder: Path | None) -> None:
+    """From now on kernels are looked for, and kept, in `folder`; with None, as in the beginning, there is none."""
+    global _folder
+    _folder = folder
+
+
+def library() -> ctypes.CDLL | None:
+    """The kernel, or None where there is none (yet). The first time, it is asked for."""
+    if _folder is None or not (name := file_name()):
+        return None
+    path = _folder / name
+    if path.exists():
+        return _loaded(path)
+    if not path.with_suffix(".failed").exists():
+        _ask_for(path)
+    return None
+
+
+def state() -> str:
+    """A line on the kernel for `tinygpt doctor`."""
+    if _folder is None:
+        return "off"
+    if not (name := file_name()):
+        return "no C compiler"
+    path = _folder / name
+    if path.exists():
+        return "ready"
+    failed = path.with_suffix(".failed")
+    return (
+        failed.read_text(encoding="utf-8", errors="replace").strip()
+        if failed.exists()
+        else "made when first needed"
+    )
+
+
+@functools.cache
+def file_name() -> str:
+    """What the kernel of this source, compiler and processor is called; "" without a compiler."""
+    compiler = _compiler()
+    if compiler is None:
+        return ""
+    found = compiler.stat()
+    about = (
+        SOURCE.read_text(encoding="utf-8"),
+        *FLAGS,
+        str(compiler),
+        found.st_size,
+        found.st_mtime_ns,
+        _processor(),
+    )
+    return f"kernel-{hashlib.sha256(repr(about).encode()).hexdigest()[:16]}.so"
+
+
+def make(folder: Path) -> str:
+    """Compiles the kernel into `folder`, proves it, and publishes it under its name; "" or why there is none.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    name, compiler = file_name(), _compiler()
+    if compiler is None:
+        return "no C compiler"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".kernel-", dir=folder) as work:
+        made = Path(work) / name
+        problem = _run([str(compiler), *FLAGS, "-o", str(made), str(SOURCE), "-lm"], "the compiler failed")
+        if not problem:
+            problem = _run(
+                [sys.executable, "-m", "models.kernel_proof", str(made)], "it does not say what torch says"
+            )
+        if problem:
+            (folder / name).with_suffix(".failed").write_text(problem, encoding="utf-8")
+        else:
+            made.replace(folder / name)
+    return problem
+
+
+@functools.cache
+def _loaded(path: Path) -> ctypes.CDLL | None:
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError:  # a file system from which nothing may be run
+        return None
+
+
+def _ask_for(path: Path) -> None:
+    """Starts the process that makes it, unless one has been started a moment ago; it outlives us if need be."""
+    asked = path.with_suffix(".asked")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if asked.exists() and time.time() - asked.stat().st_mtime > PATIENCE:
+            asked.unlink()
+        asked.touch(exist_ok=False)
+        subprocess.Popen(
+            [sys.executable, "-m", "models.kernel", str(path.parent)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True, cwd=ROOT,
+        )  # fmt: skip
+    except OSError:
+        pass  # asked for already, or nothing can be written: then it is done without
+
+
+def _run(command: list[str], problem: str) -> str:
+    """Runs it; "" if it succeeded, else `problem` with the last line it said."""
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=PATIENCE / 2,
+            cwd=ROOT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{problem}: {error}"
+    if done.returncode == 0:
+        return ""
+    said = [line for line in done.stderr.splitlines() if line.strip()]
+    return f"{problem}: {said[-1][:200] if said else f'exit code {done.returncode}'}"
+
+
+def _compiler() -> Path | None:
+    if sys.platform not in ("linux", "darwin"):
+        return None
+    found = next((path for name in COMPILERS if (path := shutil.which(name))), None)
+    return Path(found).resolve() if found else None
+
+
+def _processor() -> str:
+    """Names the instructions this processor knows, where the system tells; a home folder may be shared by several machines."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith(("flags", "Features")):
+                return platform.machine() + line
+    return platform.machine() + platform.processor()
+
+
+def main() -> int:
+    folder = Path(sys.argv[1])
+    with contextlib.suppress(OSError):
+        os.nice(10)
+    try:
+        return 1 if make(folder) else 0
+    except OSError:
+        return 1
+    finally:
+        with contextlib.suppress(OSError):
+            (folder / file_name()).with_suffix(".asked").unlink()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
