@@ -85,10 +85,10 @@ class Budget:
             self._end += self._owed * pace
             self._owed = 0
         left = self._end - self._closing - ending - now
-        if (
-            steps <= 0
-        ):  # the pace is unknown: a plan that has run out is worth one step more, if there is time
-            return max(planned, step + 1) if left > 0 or self._owed else step
+        if steps <= 0:
+            # The pace is unknown, and what the ending takes a guess made from the slowest step of all: a plan that has run out is
+            # worth one step more, if there is any time.
+            return max(planned, step + 1) if left + ending > 0 or self._owed else step
         # A plan that ran out between two looks was too short, so it is looked at again.
         if now - self._last_look < min(1.0, 0.02 * self._seconds) and left > 0 and step < planned:
             return planned
@@ -99,8 +99,12 @@ class Budget:
         return horizon
 
 
+# What one costs is guessed until it has happened, so the first time comes this much earlier than the guess would have it.
+EARLY = 4
+
+
 class Cadence:
-    """How often something that costs time may happen: at most `share` of the time goes there."""
+    """How often something that costs time may happen: about `share` of the time goes there, and somewhat more in the beginning."""
 
     def __init__(self, share: float) -> None:
         self._share = share
@@ -109,7 +113,7 @@ class Cadence:
 
     def due(self, seconds: float, guess: float) -> bool:
         """Whether enough training time has passed since the last; `guess` is the cost while none was measured."""
-        return seconds - self._last >= (self.cost or guess) / self._share
+        return seconds - self._last >= (self.cost or guess / EARLY) / self._share
 
     def done(self, seconds: float, cost: float) -> None:
         self.cost = cost

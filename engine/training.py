@@ -128,7 +128,7 @@ class Training:
         self._replay = list(around.replay)
         self._evals = Cadence(share=0.08)
         self._samples = Cadence(share=0.03)
-        self._speed = 0.0
+        self._speed, self._updates = 0.0, 0
 
     def run(self) -> Iterator[Event]:
         """Trains, and tells. The last event is `Done`.
@@ -177,9 +177,11 @@ class Training:
         for p in parameters:
             p.grad = None
         took = max(self.around.clock() - began, 1e-9)
+        self._updates += 1
         chars = recipe.tokens_per_step * job.chars_per_token
         speed = chars / took
-        self._speed = speed if not self._speed else 0.95 * self._speed + 0.05 * speed
+        # The first update of a process is slower than all others, and says nothing about them.
+        self._speed = speed if self._updates <= 2 else 0.95 * self._speed + 0.05 * speed
         state.step += 1
         state.train_chars = round(state.step * chars)
         state.seconds += took

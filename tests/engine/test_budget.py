@@ -126,6 +126,18 @@ def test_the_first_step_says_nothing_about_the_others() -> None:
     assert len(run.told) <= 1
 
 
+def test_a_slow_first_step_whose_guess_of_the_ending_is_longer_than_the_run_does_not_end_it() -> None:
+    now = 100.0
+    budget = Budget(60.0, 7.0, clock=lambda: now)
+    now += 0.7
+    horizon = budget.horizon(1, 28_000, ending=90.0)
+    assert horizon == 28_000
+    now += 0.002
+    assert budget.horizon(2, horizon, ending=0.5) == 28_000  # looked at again within a second
+    now += 1.2
+    assert 15_000 < budget.horizon(600, horizon, ending=0.5) < 40_000
+
+
 def test_a_plan_that_was_wrong_is_put_right_within_seconds_and_then_left_alone() -> None:
     run = Run(60, 5000, lambda step: 0.1)
     run.wall()
@@ -181,8 +193,8 @@ def test_something_that_costs_time_gets_its_share_and_no_more() -> None:
 
 def test_the_first_time_is_set_by_the_guess() -> None:
     cadence = Cadence(share=0.1)
-    assert not cadence.due(4.9, guess=0.5)
-    assert cadence.due(5.0, guess=0.5)
+    assert not cadence.due(1.24, guess=0.5)  # a quarter of the time that it is thought to need
+    assert cadence.due(1.25, guess=0.5)
     cadence.done(5.0, 2.0)
     assert not cadence.due(24.9, guess=0.5)
     assert cadence.due(25.0, guess=0.5)

@@ -114,6 +114,20 @@ def test_the_rate_follows_the_schedule(loop: MakeLoop) -> None:
     assert run.of(Plan) == [Plan(0, 0, 12)]
 
 
+def test_the_speed_is_that_of_the_updates_after_the_first(loop: MakeLoop) -> None:
+    made = loop(steps=6)
+    backward = made.training._backward
+
+    def slow(*given: Any) -> Tensor:
+        made.now += 10.0 if made.state.step == 0 else 0.1
+        return backward(*given)
+
+    made.training._backward = slow  # type: ignore[method-assign]
+    made.run()
+    first, *others = (step.chars_per_s for step in made.of(Step))
+    assert others == pytest.approx([100 * first] * 5, rel=0.01)
+
+
 def test_a_changed_rate_holds_from_the_next_step_on_and_once(loop: MakeLoop) -> None:
     plain, turned = loop(steps=10), loop(steps=10)
     plain.run()
