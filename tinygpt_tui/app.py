@@ -13,15 +13,18 @@ import signal
 import time
 import traceback
 from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
 from typing import Any, ClassVar
 
-from textual import work
+from textual import events, work
 from textual.app import App
 from textual.command import CommandPalette
 from textual.message import Message
 from textual.screen import Screen
 from textual.theme import Theme
 from textual.timer import Timer
+from textual.widgets import Input
 
 from engine.errors import TinygptError
 from tinygpt_tui import clipboard
@@ -33,6 +36,7 @@ from tinygpt_tui.terminal import TerminalDriver, is_closed
 from tinygpt_tui.world import World
 
 TICKS_A_SECOND = 30
+READY_SECONDS = 0.05  # between two pieces of work that nobody waits for
 AGAIN_SECONDS = 2.0  # ctrl+c twice within this leaves
 IN_A_ROW, IN_A_ROW_SECONDS = 5, 10.0  # errors that are told; of more nobody could read
 
@@ -58,8 +62,6 @@ def _mode(name: str) -> Callable[[], Screen[Any]]:
     """A mode's screen, imported when it is first looked at: the first frame waits for one of them only."""
 
     def make() -> Screen[Any]:
-        from importlib import import_module
-
         screen: Screen[Any] = import_module(f"tinygpt_tui.screens.{name}").make_screen()
         return screen
 
@@ -118,6 +120,25 @@ class Playground(App[int]):
             gc.enable()
             self.world.begin()
             self._timer = self.set_interval(1 / TICKS_A_SECOND, self._tick)
+            self._make_ready()
+
+    @work(group="ready", exit_on_error=False)
+    async def _make_ready(self) -> None:
+        """Imports the other modes and reads their styles, a bit at a time: the first visit to one would otherwise wait for that."""
+        for name in self.MODES:
+            await asyncio.to_thread(import_module, f"tinygpt_tui.screens.{name}")
+            path = Path(__file__).with_name("screens") / f"{name}.tcss"
+            if not self.stylesheet.has_source(str(path), ""):
+                self.stylesheet.read(path)
+                self.stylesheet.parse()  # only what is new
+            await asyncio.sleep(READY_SECONDS)
+
+    def _load_screen_css(self, screen: Screen[Any]) -> None:
+        # Whatever a new screen mounts gets the styles of now. Textual does not count on that: it would read every stylesheet anew
+        # and apply it to every screen, which takes 100 ms.
+        super()._load_screen_css(screen)
+        if not screen.is_mounted:
+            screen._css_update_count = self._css_update_count
 
     async def on_unmount(self) -> None:
         await self.world.end()
@@ -154,6 +175,17 @@ class Playground(App[int]):
     def _copy_natively(self, text: str) -> None:
         told = clipboard.outcome(text, clipboard.copy_natively(text))
         self.call_from_thread(self.tell, told)
+
+    @property
+    def clipboard(self) -> str:
+        """What was copied last: exact for a text, harmless for a line, since the palette's shows whatever it holds."""
+        exact = super().clipboard
+        return safe_line(exact) if isinstance(self.focused, Input) else exact
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Paste) and isinstance(self.focused, Input):
+            event.text = safe_text(event.text)
+        await super().on_event(event)
 
     def copy(self, text: str) -> None:
         """Copies exact text by every way there is and tells which worked."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tinygpt_tui.sources.run_starter import RunStarter
     from tinygpt_tui.sources.run_watch import RunWatch
 
+SCAN_SECONDS = 0.02  # before the first frame: some thirty runs
 MOST_WATCHED = 8  # runs whose curves are kept in memory
 
 
@@ -97,9 +98,12 @@ class World:
 
     def begin(self) -> None:
         """Starts what runs beside the interface. Called within the event loop, after the first frame."""
-        self.desk.begin()
-        if (name := self.current_run) is not None:
-            self.desk.use(name, follow=self.is_live(name))
+        desk = self.desk
+        desk.has_weights, desk.is_live = self.has_weights, lambda name: self.picture(name).live
+        desk.begin()  # with the text that was written last, and its model if that is still there
+        name = self.current_run
+        if name is not None and (desk.run is None or self.chosen_run is not None):
+            desk.use(name, follow=self.is_live(name))
 
     def tick(self, now: float) -> None:
         """Lets every part go on.
@@ -174,12 +178,17 @@ class World:
         row = self.shelf.row(name)
         return row is not None and row.live
 
+    def has_weights(self, name: str) -> bool:
+        """Whether there is such a run and it has saved a checkpoint."""
+        folder = RunFolder(self.paths.runs_dir / name).checkpoints
+        return self.shelf.row(name) is not None and any(folder.glob("step-*"))
+
     def live_names(self) -> tuple[str, ...]:
         return self.shelf.live_names()
 
 
 def make_world(paths: Paths) -> World:
-    """The real one. Runs are looked at once, so that it is known what to show first."""
+    """The real one. The newest runs are looked at, so that it is known what to show first."""
     shelf = RunShelf(paths.runs_dir, paths.trash)
-    shelf.scan()
+    shelf.scan(SCAN_SECONDS)
     return World(paths, SettingsBook(paths.config_file), shelf)

@@ -137,6 +137,19 @@ def test_a_run_nobody_began_to_train_is_dead_after_a_while(
     assert states(shelf) == {"tales-03": "died"}
 
 
+def test_a_hurried_look_begins_with_what_was_written_to_last_and_the_ticks_see_the_rest(
+    runs: Path, shelf: RunShelf
+) -> None:
+    for n in range(1, 6):
+        folder = finished_run(runs, f"run-{n}").folder.path
+        os.utime(folder, (1000.0 * n, 1000.0 * n))
+    shelf.scan(0.0)
+    assert [row.name for row in shelf.rows] == ["run-5"]
+    while not shelf.complete:
+        shelf.tick(1.0)
+    assert len(shelf.rows) == 5
+
+
 def test_two_hundred_runs_keep_no_tick_for_long(
     runs: Path, shelf: RunShelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,6 +27,7 @@ from tinygpt_tui.screens.help import HelpScreen
 from tinygpt_tui.screens.mode_screen import LEAST_HEIGHT, LEAST_WIDTH
 from tinygpt_tui.widgets.key_bar import KeyBar
 from tinygpt_tui.widgets.top_bar import MODES, TopBar
+from tinygpt_tui.widgets.prompt import Prompt
 from tinygpt_tui.world import World
 
 Story = Callable[[Pilot[int], World], Awaitable[None]]
@@ -459,3 +460,33 @@ def test_what_lies_over_a_screen_looks_as_stored(tmp_path: Path, look: str, size
 
 def test_no_action_is_missing_from_the_help_of_its_screen() -> None:
     assert {action.scope for action in ACTIONS} == {*MODES, "app", "welcome"}
+
+
+def test_a_first_visit_reads_no_stylesheet_twice_and_a_theme_reaches_what_was_visited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+    refresh = Playground.refresh_css
+
+    def counted(app: Playground, **options: Any) -> None:
+        read.append(app.current_mode)
+        refresh(app, **options)
+
+    async def story(pilot: Pilot[int], world: World) -> None:
+        monkeypatch.setattr(Playground, "refresh_css", counted)
+        for mode in ("corpus", "train", "play", "settings", "runs"):
+            await press(pilot, f"app.{mode}")
+            await in_mode(pilot, mode)
+            await wait_for(pilot, lambda: bool(pilot.app.screen.query("KeyBar")))
+            await pilot.press("escape")  # out of the prompt, which takes figures for text
+            await wait_for(pilot, lambda: not isinstance(pilot.app.focused, Prompt))
+        assert read == []
+        dark = pilot.app.screen.styles.background
+        await press(pilot, "app.theme")
+        await wait_for(pilot, lambda: bool(read) and pilot.app.screen.styles.background != dark)
+        light = pilot.app.screen.styles.background
+        await press(pilot, "app.settings")
+        await in_mode(pilot, "settings")
+        await wait_for(pilot, lambda: pilot.app.screen.styles.background == light)
+
+    tell(tmp_path, story)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.screen import Screen
@@ -57,6 +58,12 @@ class ModeScreen(Screen[None]):
         return self.playground.world
 
     def compose(self) -> ComposeResult:
+        # The classes of its size, before anything is styled: at the first resize everything would be styled once more.
+        for points, cells in (
+            (self.HORIZONTAL_BREAKPOINTS, self.app.size.width),
+            (self.VERTICAL_BREAKPOINTS, self.app.size.height),
+        ):
+            self.add_class(*self._get_breakpoint_classes(cells, points), update=False)
         yield TopBar(self.mode, self._mode_keys())
         with Container(id="body"):
             yield from self.compose_body()
@@ -70,6 +77,10 @@ class ModeScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self.call_after_refresh(self.playground.begin)
+
+    def _on_screen_resume(self, event: events.ScreenResume) -> None:
+        # It is styled when it is mounted and when the theme changes; doing it at each visit is half of what a visit costs.
+        event.refresh_styles = False
 
     def compose_body(self) -> ComposeResult:
         """The widgets between the bar and the footer."""

@@ -128,10 +128,10 @@ class RunShelf:
         self._look_at_export()
         return self.version != before
 
-    def scan(self) -> None:
-        """Looks at every run now, however long that takes: for whoever needs the list before there is a screen."""
+    def scan(self, seconds: float = float("inf")) -> None:
+        """Looks at the runs now, for whoever needs the list before there is a screen; what takes longer is left to the ticks."""
         self._list()
-        self._look(float("inf"))
+        self._look(time.perf_counter() + seconds)
 
     def row(self, name: str) -> RunRow | None:
         return next((row for row in self._rows if row.name == name), None)
@@ -225,8 +225,11 @@ class RunShelf:
         for name in self._known.keys() - {path.name for path in found}:
             del self._known[name]
             self._dirty = True
-        # New ones first, so that a run that has just been started appears at once.
-        found.sort(key=lambda path: (path.name in self._known, path.name))
+        # New ones first, so that a run that has just been started appears at once, and of these what was written to last.
+        known = self._known
+        found.sort(
+            key=lambda path: (path.name in known, 0.0 if path.name in known else -_written(path), path.name)
+        )
         self._todo = deque(found)
         if not found:
             self._whole = True
@@ -306,6 +309,13 @@ def _row_of(folder: RunFolder) -> RunRow:
         reason=summary.reason,
         path=folder.path,
     )
+
+
+def _written(path: Path) -> float:
+    try:
+        return path.lstat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _stamp(folder: RunFolder) -> object:
