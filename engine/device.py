@@ -32,11 +32,13 @@ MAX_THREADS = 8
 
 @dataclass(frozen=True)
 class Machine:
-    """Where and how to compute: `device` ("cuda", "mps", "cpu"), `dtype` of the products, processor `threads`."""
+    """Where and how to compute: `device` ("cuda", "mps", "cpu"), `dtype` of the products, processor `threads`, and by which `kernels`:
+    "compiled" ones of our own (`models.learning`) or torch's ("eager")."""
 
     device: str
     dtype: str
     threads: int
+    kernels: str = "eager"
 
     @property
     def compute_dtype(self) -> torch.dtype | None:

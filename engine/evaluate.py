@@ -14,14 +14,23 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from models.interface import LanguageModel
+from models.learning import Learner
 
 # Windows are evaluated in chunks of about this many tokens: large enough to be fast, small enough for any memory.
 CHUNK_TOKENS = 8192
 
 
 @torch.inference_mode()
-def total_nats(model: LanguageModel, ids: NDArray[np.integer], chunk_tokens: int = CHUNK_TOKENS) -> float:
-    """The summed cross-entropy of tokens 1 to N - 1 of ids (N,), each predicted from the earlier ones in its window, in nats."""
+def total_nats(
+    model: LanguageModel,
+    ids: NDArray[np.integer],
+    chunk_tokens: int = CHUNK_TOKENS,
+    learner: Learner | None = None,
+) -> float:
+    """The summed cross-entropy of tokens 1 to N - 1 of ids (N,), each predicted from the earlier ones in its window, in nats.
+
+    Whole windows are the `learner`'s, if there is one.
+    """
     block = model.config.block_size
     device = next(model.buffers() if model.config.arch == "ngram" else model.parameters()).device
     tokens = torch.from_numpy(np.ascontiguousarray(ids).astype(np.int64))
@@ -31,7 +40,11 @@ def total_nats(model: LanguageModel, ids: NDArray[np.integer], chunk_tokens: int
     model.eval()
     total = 0.0
     inputs, targets = tokens[: whole * block].view(-1, block), tokens[1 : whole * block + 1].view(-1, block)
-    pieces = list(zip(torch.split(inputs, rows), torch.split(targets, rows), strict=True)) if whole else []
+    pieces = []
+    if whole and learner is not None:
+        total = learner.nats(inputs, targets)
+    elif whole:
+        pieces = list(zip(torch.split(inputs, rows), torch.split(targets, rows), strict=True))
     if whole * block < len(tokens) - 1:  # the last window is shorter
         pieces.append((tokens[None, whole * block : -1], tokens[None, whole * block + 1 :]))
     for x, y in pieces:
@@ -41,14 +54,17 @@ def total_nats(model: LanguageModel, ids: NDArray[np.integer], chunk_tokens: int
     return total
 
 
-def validation_loss(model: LanguageModel, ids: NDArray[np.integer], characters: int) -> float:
+def validation_loss(
+    model: LanguageModel, ids: NDArray[np.integer], characters: int, learner: Learner | None = None
+) -> float:
     """Nats per character on a validation split.
 
     Args:
+        learner: what computes in place of torch, as in the training.
         ids: (N,) the split's tokens.
         characters: characters of the split; all but the first count as predicted, so tokenizers can be compared.
     """
-    return total_nats(model, ids) / max(1, characters - 1)
+    return total_nats(model, ids, learner=learner) / max(1, characters - 1)
 
 
 def bits(nats: float) -> float:

@@ -31,10 +31,12 @@ from engine.optim import Optimizer
 from engine.recipe import Recipe
 from engine.runs import RunFolder
 from engine.schedule import Plan
-from engine.sizing import available_memory, check_memory, settle
+from engine.sizing import available_memory, can_compile, check_memory, settle
 from engine.tokenizer import Tokenizer, tokenizer_from_json, train_tokenizer
 from engine.training import Job, State
+from models import kernel
 from models.interface import LanguageModel
+from models.learning import Learner, learner
 
 
 @dataclass
@@ -94,11 +96,20 @@ def prepare(
         tokenizer = tokenizer_from_json(folder.read_tokenizer())
         recipe = Recipe.from_json(info["recipe"])
         machine = probe(recipe.dtype, recipe.threads)
+        if recipe.kernels == "compiled":
+            if can_compile(recipe.arch, machine):
+                machine = replace(machine, kernels="compiled")
+            else:
+                warnings.append(
+                    "This resume is not bit-exact: the compiled kernels of the run cannot be had here (tinygpt doctor)."
+                )
         warnings += _differences(info.get("versions"), _versions(machine))
         train_ids = tokenizer.encode_corpus(train_text)
     else:
         tokenizer, train_ids, recipe, machine = _settled(request, text, train_text, spent)
         info = _run_info(folder, request, recipe, machine, tokenizer)
+    if recipe.kernels == "eager":
+        kernel.use(None)
     check_length(len(train_ids), recipe.block_size)
     if not force:
         check_memory(recipe, tokenizer.vocab_size, available_memory())
@@ -115,6 +126,7 @@ def prepare(
         val_chars=len(val_text),
         tokenizer=tokenizer,
         device=device,
+        learner=_learner(model, machine),
     )
     plans = list(recipe.plans) or [Plan(0, 0, recipe.steps, timed=recipe.time is not None)]
     state, wall_seconds = State(plans=plans), 0.0
@@ -167,7 +179,9 @@ def _settled(
         recipe = Recipe.from_json(request["recipe"])
         tokenizer = train_tokenizer(recipe.tokenizer, text, _bpe_size(recipe.tokenizer, recipe.vocab_size))
         machine = probe(recipe.dtype, recipe.threads)
-        recipe = replace(recipe, dtype=machine.dtype, threads=machine.threads)
+        if recipe.kernels != "eager" and can_compile(recipe.arch, machine):
+            machine = replace(machine, kernels="compiled")
+        recipe = replace(recipe, dtype=machine.dtype, threads=machine.threads, kernels=machine.kernels)
         return tokenizer, tokenizer.encode_corpus(train_text), recipe, machine
     values = dict(request.get("values") or {})
     kind = values.get("tokenizer", "chars")
@@ -176,7 +190,9 @@ def _settled(
     seconds = values.get("time") if "steps" not in values else None
     left = None if seconds is None else max(0.5 * seconds, seconds - spent - 3.0)
     recipe, machine = settle(values, request.get("size", "auto"), len(train_ids), tokenizer.vocab_size, left)
-    recipe = replace(recipe, time=seconds, dtype=machine.dtype, threads=machine.threads)
+    recipe = replace(
+        recipe, time=seconds, dtype=machine.dtype, threads=machine.threads, kernels=machine.kernels
+    )
     return tokenizer, train_ids, recipe, machine
 
 
@@ -205,6 +221,12 @@ def _new_model(
         dtype=machine.compute_dtype or torch.float32,
     )
     return model, optimizer
+
+
+def _learner(model: LanguageModel, machine: Machine) -> Learner | None:
+    if machine.kernels != "compiled":
+        return None
+    return learner(model, kernel.library(), machine.threads, machine.compute_dtype)
 
 
 def _restore(job: Job, state: State, checkpoint: Checkpoint) -> float:
@@ -277,7 +299,7 @@ def _run_info(
         "threads": machine.threads,
         "dtype": machine.dtype,
         "micro_batch": recipe.micro_batch or recipe.batch_size,
-        "kernels": "eager",
+        "kernels": machine.kernels,
         "versions": _versions(machine),
     }
 

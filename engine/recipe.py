@@ -81,6 +81,9 @@ class Recipe:
     dtype: str = _knob(
         "auto", "dtype of the products", choices=("auto", "float32", "bfloat16", "float64")
     )  # fmt: skip
+    kernels: str = _knob(
+        "auto", "compiled code of our own where it can be had, or torch's operations", choices=("auto", "compiled", "eager")
+    )  # fmt: skip
     threads: int = _knob(0, "processor threads, 0 for a fitting number", low=0, high=1024)
     time: float | None = _knob(
         None, "wall time of the whole run, which then settles the steps", low=1, high=10**8, unit="seconds"

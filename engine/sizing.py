@@ -25,7 +25,9 @@ from engine.recipe import Recipe, check
 from engine.size_ladder import LADDER as LADDER
 from engine.size_ladder import OPERATIONS_PER_WEIGHT, fit, named_rung, rung_for, training_bytes
 from engine.size_ladder import Rung as Rung
+from models import kernel
 from models.config import DEFAULT_SIZE, ModelConfig
+from models.learning import learner
 
 CONTROL_GROUP = Path("/sys/fs/cgroup")
 NO_LIMIT = 1 << 60  # bytes; the first version of control groups says "none" by some number beyond that
@@ -54,6 +56,8 @@ def settle(
     operations_per_second = 0.0
     if seconds is not None and arch != "ngram":
         machine, operations_per_second = measure(machine, arch, vocab_size, values, min(2.0, 0.05 * seconds))
+    elif values.get("kernels", "auto") != "eager" and can_compile(arch, machine):
+        machine = replace(machine, kernels="compiled")
     if size == "auto" and seconds is not None:
         rung = rung_for(seconds * operations_per_second)
     operations = None if seconds is None else seconds * operations_per_second
@@ -66,6 +70,8 @@ def measure(
 ) -> tuple[Machine, float]:
     """Trains a small model for about `seconds` in all, in each setting that is left open.
 
+    Compiled kernels, where they can be had and learn this architecture, are not measured against torch's: they always win.
+
     Returns:
         The fastest setting, and its floating-point operations a second.
     """
@@ -75,10 +81,18 @@ def measure(
     threads = [machine.threads]
     if not values.get("threads") and machine.device == "cpu" and machine.threads > 1:
         threads = [machine.threads, 1]
-    tried = [replace(machine, dtype=d, threads=t) for t in threads for d in dtypes]
+    kernels = (
+        "compiled" if values.get("kernels", "auto") != "eager" and can_compile(arch, machine) else "eager"
+    )
+    tried = [replace(machine, dtype=d, threads=t, kernels=kernels) for t in threads for d in dtypes]
     speeds = {setting: _training_speed(setting, arch, vocab_size, seconds / len(tried)) for setting in tried}
     best = max(speeds, key=lambda setting: speeds[setting])
     return best, speeds[best]
+
+
+def can_compile(arch: str, machine: Machine) -> bool:
+    """Whether a model of `arch` can be trained by compiled kernels here; the first time that takes the seconds of making them."""
+    return arch == "modern" and machine.device == "cpu" and kernel.library(wait=True) is not None
 
 
 def _training_speed(setting: Machine, arch: str, vocab_size: int, seconds: float) -> float:
@@ -93,13 +107,21 @@ def _training_speed(setting: Machine, arch: str, vocab_size: int, seconds: float
         betas=(0.9, 0.95), momentum=0.95, dtype=setting.compute_dtype or torch.float32,
     )  # fmt: skip
     ids = torch.zeros(24, config.block_size + 1, dtype=torch.long, device=device)
+    compiled = None
+    if setting.kernels == "compiled":
+        compiled = learner(model, kernel.library(), setting.threads, setting.compute_dtype)
     best, end, done = float("inf"), time.perf_counter() + seconds, 0
     while done < 2 or time.perf_counter() < end:
         began = time.perf_counter()
-        loss = F.cross_entropy(model(ids[:, :-1]).flatten(0, 1), ids[:, 1:].flatten())
-        loss.backward()  # type: ignore[no-untyped-call]
+        if compiled is not None:
+            compiled.gradient(ids[:, :-1], ids[:, 1:], 1.0, 0)
+        else:
+            loss = F.cross_entropy(model(ids[:, :-1]).flatten(0, 1), ids[:, 1:].flatten())
+            loss.backward()  # type: ignore[no-untyped-call]
+            loss.item()  # waits for an accelerator
         optimizer.step(1.0)
-        loss.item()  # waits for an accelerator
+        for parameter in model.parameters():
+            parameter.grad = None
         done += 1
         if done > 1:
             best = min(best, time.perf_counter() - began)

@@ -30,6 +30,7 @@ from engine.events import Event
 from engine.preparing import Prepared, manifest_state, prepare
 from engine.runs import RunFolder, Status
 from engine.training import State, Surroundings, Training
+from models import kernel
 
 STATUS_SECONDS = 0.5
 MOST_WAITING = 10_000  # events; with more, the steps among them are dropped
@@ -57,7 +58,8 @@ def train(
         total_steps: for a resume, the new total of steps.
         force: go on although memory looks too small.
         began: when the time budget started to run, by `time.monotonic`; now, if not given.
-        cache_dir: where fetched catalogue texts lie, for a corpus too large to be kept.
+        cache_dir: where compiled kernels lie, and fetched catalogue texts, for a corpus too large to be kept. Without it there are no
+            compiled kernels.
         signals: by which `say` may ask for the end, in a signal's place.
 
     Returns:
@@ -68,6 +70,7 @@ def train(
     """
     with folder.acquire(), signals or Signals() as signals:
         began = time.monotonic() if began is None else began
+        kernel.use(cache_dir and cache_dir / "kernels")
         desk = _Desk(folder, say)
         # Whoever asks from now on means this trainer; what an earlier one did not hear any more was meant for that one.
         late = ControlReader(folder).poll() if desk.before is not None else []

@@ -32,6 +32,7 @@ from engine.sampler import SamplerSettings
 from engine.schedule import Plan, plan_at, rate
 from engine.tokenizer import Tokenizer
 from models.interface import LanguageModel
+from models.learning import Learner
 
 # A checkpoint at least this often, in seconds: what a power cut may cost.
 SAVE_SECONDS = 30.0
@@ -45,6 +46,7 @@ class Job:
         chars_per_token: of the training split, 1 for a character tokenizer; turns nats per token into nats per character.
         val_ids, val_chars: the validation split's tokens and its length in characters.
         device: where the model lives.
+        learner: what computes losses and gradients in place of torch, if anything does.
     """
 
     run: str
@@ -57,6 +59,7 @@ class Job:
     val_chars: int
     tokenizer: Tokenizer
     device: torch.device
+    learner: Learner | None = None
 
 
 @dataclass
@@ -160,9 +163,13 @@ class Training:
         loss = torch.zeros((), device=job.device)
         for number, first in enumerate(range(0, recipe.batch_size, micro)):
             count = min(micro, recipe.batch_size - first)
-            torch.manual_seed(derived_seed(recipe.seed, state.step, number))
+            seed, share = derived_seed(recipe.seed, state.step, number), count / recipe.batch_size
             x, y = job.batches.batch(state.step, first, count)
-            loss += self._backward(x.to(job.device), y.to(job.device), count / recipe.batch_size)
+            if job.learner is not None:
+                loss += job.learner.gradient(x, y, share, seed)
+                continue
+            torch.manual_seed(seed)
+            loss += self._backward(x.to(job.device), y.to(job.device), share)
         parameters = [p for p in job.model.parameters() if p.grad is not None]
         norm = torch.nn.utils.clip_grad_norm_(parameters, recipe.clip or math.inf)
         loss_value, norm_value = loss.item(), norm.item()
@@ -236,7 +243,7 @@ class Training:
         state, job = self.state, self.job
         began = self.around.clock()
         self.around.beat("training")
-        loss = validation_loss(job.model, job.val_ids, job.val_chars)
+        loss = validation_loss(job.model, job.val_ids, job.val_chars, job.learner)
         self._evals.done(state.seconds, self.around.clock() - began)
         state.val_loss, state.eval_step = loss if math.isfinite(loss) else None, state.step
         if state.val_loss is not None and (state.best_val_loss is None or loss < state.best_val_loss):

@@ -1,4 +1,4 @@
-"""Both transformers by compiled code: the forward pass of models/kernel.c on weights of 16 bits.
+"""Both transformers by compiled code: the forward pass of models/c/writing.c on weights of 16 bits.
 
 A model of a few million parameters spends a character in reading its weights and in calling operations. The kernel reads half the
 bytes and calls none. It is exact for weights that 16 bits hold exactly, which is what `round_weights` makes of a model that is to be
@@ -82,7 +82,7 @@ class _Model(ctypes.Structure):
 
 
 # The kernel's threads, and the memory it computes in, serve one pass at a time.
-_turn = threading.Lock()
+turn = threading.Lock()
 _threads = 1
 
 
@@ -154,7 +154,7 @@ class Compiled:
 
     def _layer(self, block: nn.Module) -> _Layer:
         layer = _Layer()
-        for name, submodule in _MATRICES.items():
+        for name, submodule in MATRICES.items():
             setattr(layer, name, self._matrix(block.get_submodule(submodule).get_parameter("weight")))
         for name in ("attention", "feed_forward"):
             for gain in (
@@ -183,7 +183,7 @@ class Compiled:
         return self._keep(np.zeros(shape, np.float32))
 
     def _keep(self, array: NDArray[Any]) -> int:
-        kept = _aligned(array)
+        kept = aligned(array)
         self._kept.append(kept)
         return kept.ctypes.data
 
@@ -200,8 +200,8 @@ class CompiledDecoder:
             (config.n_layer, config.n_head, config.block_size, size),
         )
         self._keys, self._values = (
-            _aligned(np.zeros(keys, np.float32)),
-            _aligned(np.zeros(values, np.float32)),
+            aligned(np.zeros(keys, np.float32)),
+            aligned(np.zeros(values, np.float32)),
         )
         self._layers = (_Layer * config.n_layer)(*layers)
         for n, layer in enumerate(self._layers):
@@ -234,13 +234,13 @@ class CompiledDecoder:
             )
         self._ids[start:end] = ids
         self._model.threads = self._threads or _threads
-        with _turn:
+        with turn:
             self._weights.library.forward(self._at_model, self._at_ids, start, len(ids), self._at_logits)
         self._length = end
         return self._logits[: config.vocab_size].astype(np.float64)
 
 
-_MATRICES = {
+MATRICES = {
     "query_key_value": "attention.query_key_value",
     "project": "attention.project",
     "expand": "feed_forward.expand",
@@ -248,7 +248,7 @@ _MATRICES = {
 }
 
 
-def _aligned(array: NDArray[Any]) -> NDArray[Any]:
+def aligned(array: NDArray[Any]) -> NDArray[Any]:
     """A copy of `array` in one piece that begins with a cache line."""
     room = np.zeros(array.nbytes + 64, np.uint8)
     start = -room.ctypes.data % 64

@@ -1,9 +1,9 @@
-"""models/kernel.c as code of this processor: compiled once where there is a compiler, proved, and kept.
+"""models/c as code of this processor: compiled once where there is a compiler, proved, and kept.
 
-The first process that would like to have it has it made by another one, beside itself, and does without meanwhile; whoever comes later
-finds it. What was made is used only after a process of its own has run both transformers with it and got what torch gets: a compiler
-that fails, or code that this processor does not know, costs nobody anything. A kernel belongs to its source, its compiler and the
-processor's instructions, whose hash it is named by.
+Whoever writes and finds none has it made by another process, beside itself, and does without meanwhile; whoever trains has it made
+first, since seconds pay there. What was made is used only after a process of its own has run the transformers with it and got what
+torch gets: a compiler that fails, or code that this processor does not know, costs nobody anything. A kernel belongs to its source,
+its compiler and the processor's instructions, whose hash it is named by.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-SOURCE = Path(__file__).with_name("kernel.c")
+SOURCES = Path(__file__).with_name("c")
 # `-m` looks in the current folder first: in ours, so that a stranger's `models` is not started.
 ROOT = Path(__file__).resolve().parents[1]
 # Sums may be fused and errno left alone, but nothing may be put into another order: a text must not depend on the compiler's taste.
@@ -41,16 +41,18 @@ def use(folder: Path | None) -> None:
     _folder = folder
 
 
-def library() -> ctypes.CDLL | None:
-    """The kernel, or None where there is none (yet). The first time, it is asked for."""
+def library(*, wait: bool = False) -> ctypes.CDLL | None:
+    """The kernel, or None where there is none (yet). The first time, it is asked for; or, if one is ready to `wait`, made."""
     if _folder is None or not (name := file_name()):
         return None
     path = _folder / name
-    if path.exists():
-        return _loaded(path)
-    if not path.with_suffix(".failed").exists():
-        _ask_for(path)
-    return None
+    if not path.exists() and not path.with_suffix(".failed").exists():
+        if not wait:
+            _ask_for(path)
+            return None
+        with contextlib.suppress(OSError):
+            make(_folder)
+    return _loaded(path) if path.exists() else None
 
 
 def state() -> str:
@@ -78,7 +80,7 @@ def file_name() -> str:
         return ""
     found = compiler.stat()
     about = (
-        SOURCE.read_text(encoding="utf-8"),
+        *(path.read_text(encoding="utf-8") for path in sorted(SOURCES.iterdir())),
         *FLAGS,
         str(compiler),
         found.st_size,
@@ -100,7 +102,8 @@ def make(folder: Path) -> str:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".kernel-", dir=folder) as work:
         made = Path(work) / name
-        problem = _run([str(compiler), *FLAGS, "-o", str(made), str(SOURCE), "-lm"], "the compiler failed")
+        units = [str(path) for path in sorted(SOURCES.glob("*.c"))]
+        problem = _run([str(compiler), *FLAGS, "-o", str(made), *units, "-lm"], "the compiler failed")
         if not problem:
             problem = _run(
                 [sys.executable, "-m", "models.kernel_proof", str(made)], "it does not say what torch says"

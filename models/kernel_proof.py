@@ -1,4 +1,4 @@
-"""`python -m models.kernel_proof FILE`: runs both transformers with a compiled kernel and compares with torch; exit code 0 if they agree."""
+"""`python -m models.kernel_proof FILE`: runs the transformers with a compiled kernel, forwards and backwards; exit code 0 if torch agrees."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import sys
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from models import ModelConfig, build
 from models.compiled import Compiled, round_weights
 from models.interface import LanguageModel
+from models.learning import learner
 
 # Widths that fill no register, sizes of heads both even and odd, windows that fill no group.
 SHAPES = ((3, 4, 40, 23), (1, 2, 64, 33), (2, 1, 96, 17))
@@ -46,7 +48,40 @@ def largest_difference(kernel: ctypes.CDLL) -> float:
     return worst
 
 
+def largest_slip(library: ctypes.CDLL, dtype: torch.dtype | None) -> float:
+    """Between the gradients of the kernel and of torch, as shares of each one's length, over several shapes and numbers of threads."""
+    worst = 0.0
+    for shape in SHAPES:
+        for threads in (1, 2):
+            model = stirred("modern", *shape).requires_grad_(True)
+            block_size = model.config.block_size
+            ids = torch.randint(VOCAB, (5, block_size + 1), generator=torch.Generator().manual_seed(4))
+            x, y = ids[:, :-1], ids[:, 1:]
+            F.cross_entropy(model(x).flatten(0, 1), y.flatten()).backward()  # type: ignore[no-untyped-call]
+            wanted = [p.grad for p in model.parameters() if p.grad is not None]
+            for p in model.parameters():
+                p.grad = None
+            compiled = learner(model, library, threads, dtype)
+            if compiled is None:
+                return 0.0
+            compiled.gradient(x, y, 1.0, 0)
+            for p, right in zip(model.parameters(), wanted, strict=True):
+                assert p.grad is not None
+                worst = max(worst, float((p.grad - right).norm() / right.norm()))
+    return worst
+
+
+def main(path: str) -> str:
+    """What is wrong with the kernel in a file, or ""."""
+    library = ctypes.CDLL(path)
+    if not (difference := largest_difference(library)) <= TOLERANCE:
+        return f"the logits differ by {difference:.2g}"
+    for dtype, most in ((None, 1e-4), (torch.bfloat16, 0.05)):
+        if not (slip := largest_slip(library, dtype)) <= most:
+            return f"the gradients differ by {slip:.2g} of their length"
+    return ""
+
+
 if __name__ == "__main__":
-    difference = largest_difference(ctypes.CDLL(sys.argv[1]))
-    if not difference <= TOLERANCE:
-        sys.exit(f"the logits differ by {difference:.2g}")
+    if problem := main(sys.argv[1]):
+        sys.exit(problem)

@@ -121,7 +121,7 @@ class Attention(nn.Module):
         v = v.transpose(1, 2)
         if kv:
             k, v = kv.append(self.layer, k, v)
-        y = causal_attention(q, k, v, self.dropout if self.training else 0.0)
+        y = causal_attention(q, k, v)
         y = self.project(y.transpose(1, 2).reshape(B, T, C))
         return F.dropout(y, self.dropout, self.training)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -218,18 +219,34 @@ def test_code_that_does_not_run_or_says_something_else_is_not_used(compiler: Pat
     assert [path.suffix for path in (tmp_path / "kernels").iterdir()] == [".failed"]
 
 
+MISTAKES = {
+    "a rotation": ("writing.c", "second * sin[i]", "second * cos[i]", "the logits differ by"),
+    "a mask": (
+        "writing.c",
+        "int n = a->start + t + 1,",
+        "int n = a->start + a->tokens,",
+        "the logits differ by",
+    ),
+    "a slope": ("learning.c", "2 * k->hidden[i] : 0", "k->hidden[i] : 0", "the gradients differ by"),
+    "a mean": ("learning.c", "(s[j] - mean) * factor", "s[j] * factor", "the gradients differ by"),
+}
+
+
 @needs_compiler
+@pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_kernel_with_a_mistake_does_not_pass_its_proof(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mistake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mistaken = tmp_path / "kernel.c"
-    source = kernel.SOURCE.read_text(encoding="utf-8")
-    assert "second * sin[i]" in source
-    mistaken.write_text(source.replace("second * sin[i]", "second * cos[i]"), encoding="utf-8")
-    monkeypatch.setattr(kernel, "SOURCE", mistaken)
+    name, right, wrong, said = MISTAKES[mistake]
+    sources = tmp_path / "c"
+    shutil.copytree(kernel.SOURCES, sources)
+    source = (sources / name).read_text(encoding="utf-8")
+    assert right in source
+    (sources / name).write_text(source.replace(right, wrong), encoding="utf-8")
+    monkeypatch.setattr(kernel, "SOURCES", sources)
     kernel.file_name.cache_clear()
     try:
-        assert "the logits differ by" in kernel.make(tmp_path / "kernels")
+        assert said in kernel.make(tmp_path / "kernels")
     finally:
         kernel.file_name.cache_clear()
 

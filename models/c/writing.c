@@ -1,41 +1,21 @@
 /* The forward pass of both transformers for one text, on weights of 16 bits.
 
    models/compiled.py lays everything out in memory and calls `forward`; nothing here allocates. It says what models/classic.py and
-   models/modern.py say, operation by operation. Vectors are written in the extension that gcc and clang share, so the same source
-   serves every processor they know.
+   models/modern.py say, operation by operation.
 
    A sum is made in the same order however many tokens are read at once and however many threads there are: a text that is read at
    once and one that grew by single tokens end in the same bits. */
 
-#include <math.h>
-#include <pthread.h>
-#include <sched.h>
-#include <stdatomic.h>
-#include <stdint.h>
-#include <string.h>
+#include "lanes.h"
+#include "pool.h"
 
-/* How many floats a register holds, and how many tokens share a weight that has been read, so that all sums stay in registers. */
-#if defined(__AVX512F__)
-#include <immintrin.h>
-enum { LANES = 16, TOKENS = 12 };
-#elif defined(__aarch64__)
-enum { LANES = 4, TOKENS = 12 };
-#else
-enum { LANES = 8, TOKENS = 6 };
-#endif
-
-/* Rows of a matrix that lie together, and how many such groups are read side by side for one token. */
-enum { VECTORS = 2, ROWS = VECTORS * LANES, GROUPS = 4 };
-
-/* Read and written wherever a float may lie. */
-typedef float lanes __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
-typedef int32_t integers __attribute__((vector_size(LANES * 4)));
-typedef int16_t shorts __attribute__((vector_size(LANES * 2), aligned(2), may_alias));
+/* Groups of PANEL outputs that are read side by side for one token. */
+enum { GROUPS = 4 };
 
 /* For whoever packs the weights. */
-const int kernel_rows = ROWS;
+const int kernel_rows = PANEL;
 
-/* Weight (o, i) is scale[o] * an integer. Of every ROWS outputs the integers lie one behind the other, and those of the next input
+/* Weight (o, i) is scale[o] * an integer. Of every PANEL outputs the integers lie one behind the other, and those of the next input
    behind them. Outputs are filled up with zeros to whole groups. */
 struct matrix {
     const int16_t *weights;
@@ -62,114 +42,6 @@ struct model {
     int threads;
 };
 
-/* ---- Several threads ----
-
-   A job is a number of parts. Whoever is there takes the next one, so a thread that the system has sent away holds up nobody but for
-   the part it is at. `left` is the number of the job in its upper half and how many parts nobody has taken in its lower: a thread that
-   comes late cannot take a part of another job for one of its own. */
-
-typedef void part_function(void *about, int part);
-
-enum { MOST_THREADS = 64, SPINS = 4000 };
-
-static struct {
-    _Atomic uint64_t left;
-    _Atomic int done, sleeping, wanted;
-    _Atomic(part_function *) function;
-    _Atomic(void *) about;
-    pthread_mutex_t mutex;
-    pthread_cond_t wake;
-    int started;
-} pool = { .mutex = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER };
-
-static inline void relax(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
-static uint32_t current_job(void)
-{
-    return (uint32_t)(atomic_load(&pool.left) >> 32);
-}
-
-static void take_parts(uint32_t job)
-{
-    uint64_t left = atomic_load(&pool.left);
-    while ((uint32_t)(left >> 32) == job && (uint32_t)left) {
-        part_function *function = atomic_load(&pool.function);
-        void *about = atomic_load(&pool.about);
-        if (atomic_compare_exchange_weak(&pool.left, &left, left - 1)) {
-            function(about, (int)(uint32_t)left - 1);
-            atomic_fetch_add(&pool.done, 1);
-            left = atomic_load(&pool.left);
-        }
-    }
-}
-
-/* Looks out for jobs, and falls asleep when there has been none for a while. */
-static void *work(void *number)
-{
-    uint32_t last = 0;
-    for (int spins = 0;;) {
-        uint32_t job = current_job();
-        if (job != last) {
-            last = job;
-            spins = 0;
-            if ((intptr_t)number < atomic_load(&pool.wanted))
-                take_parts(job);
-        } else if (++spins < SPINS) {
-            relax();
-        } else {
-            pthread_mutex_lock(&pool.mutex);
-            atomic_fetch_add(&pool.sleeping, 1);
-            while (current_job() == last)
-                pthread_cond_wait(&pool.wake, &pool.mutex);
-            atomic_fetch_sub(&pool.sleeping, 1);
-            pthread_mutex_unlock(&pool.mutex);
-        }
-    }
-    return NULL;
-}
-
-static void run(part_function *function, void *about, int parts, int threads)
-{
-    if (threads > MOST_THREADS)
-        threads = MOST_THREADS;
-    if (threads < 2 || parts < 2) {
-        for (int part = 0; part < parts; part++)
-            function(about, part);
-        return;
-    }
-    for (; pool.started < threads - 1; pool.started++) {
-        pthread_t thread;
-        if (pthread_create(&thread, NULL, work, (void *)(intptr_t)pool.started))
-            break;
-        pthread_detach(thread);
-    }
-    uint32_t job = current_job() + 1;
-    atomic_store(&pool.done, 0);
-    atomic_store(&pool.wanted, threads - 1);
-    atomic_store(&pool.function, function);
-    atomic_store(&pool.about, about);
-    atomic_store(&pool.left, (uint64_t)job << 32 | (uint32_t)parts);
-    if (atomic_load(&pool.sleeping)) {
-        pthread_mutex_lock(&pool.mutex);
-        pthread_cond_broadcast(&pool.wake);
-        pthread_mutex_unlock(&pool.mutex);
-    }
-    take_parts(job);
-    for (int spins = 0; atomic_load(&pool.done) < parts; spins++) {
-        if (spins < SPINS)
-            relax();
-        else
-            sched_yield();
-    }
-}
-
 /* ---- Products ----
 
    A register holds the sums of LANES outputs, to each of which one input is added at a time. */
@@ -187,11 +59,11 @@ static inline lanes widened(const int16_t *weights)
 static inline __attribute__((always_inline)) void
 multiply_tile(const int groups, const int tokens, const struct matrix *m, int first, const float *x, int x_stride, float *y)
 {
-    const int16_t *weights = m->weights + (size_t)first * ROWS * m->n_in;
-    const size_t apart = (size_t)ROWS * m->n_in;
+    const int16_t *weights = m->weights + (size_t)first * PANEL * m->n_in;
+    const size_t apart = (size_t)PANEL * m->n_in;
     lanes sums[groups][tokens][VECTORS];
     memset(sums, 0, sizeof sums);
-    for (int i = 0; i < m->n_in; i++, weights += ROWS) {
+    for (int i = 0; i < m->n_in; i++, weights += PANEL) {
 #pragma GCC unroll 8
         for (int g = 0; g < groups; g++) {
 #pragma GCC unroll 8
@@ -209,7 +81,7 @@ multiply_tile(const int groups, const int tokens, const struct matrix *m, int fi
         for (int t = 0; t < tokens; t++)
 #pragma GCC unroll 8
             for (int v = 0; v < VECTORS; v++) {
-                int row = (first + g) * ROWS + v * LANES;
+                int row = (first + g) * PANEL + v * LANES;
                 *(lanes *)(y + (size_t)t * m->n_out + row) = sums[g][t][v] * *(const lanes *)(m->scale + row);
             }
 }
@@ -225,7 +97,7 @@ static void multiply_part(void *about, int part)
 {
     const struct product *p = about;
     const struct matrix *m = p->matrix;
-    int group = part * p->groups, last = group + p->groups, all = m->n_out / ROWS;
+    int group = part * p->groups, last = group + p->groups, all = m->n_out / PANEL;
     if (last > all)
         last = all;
     if (p->tokens == 1)
@@ -248,20 +120,10 @@ static void multiply_part(void *about, int part)
 static void multiply(const struct model *model, const struct matrix *matrix, const float *x, int x_stride, float *y, int tokens)
 {
     struct product about = { matrix, x, y, x_stride, tokens, tokens == 1 ? GROUPS : 1 };
-    run(multiply_part, &about, (matrix->n_out / ROWS + about.groups - 1) / about.groups, model->threads);
+    run(multiply_part, &about, (matrix->n_out / PANEL + about.groups - 1) / about.groups, model->threads);
 }
 
 /* ---- Norms ---- */
-
-static inline float total(lanes v)
-{
-    float sum[LANES];
-    memcpy(sum, &v, sizeof v);
-    for (int n = LANES / 2; n; n /= 2)
-        for (int i = 0; i < n; i++)
-            sum[i] += sum[i + n];
-    return sum[0];
-}
 
 static float sum_of_squares(const float *x, int n)
 {
@@ -307,28 +169,6 @@ static void norm(const float *x, const float *gain, float *out, int n)
 }
 
 /* ---- Attention ---- */
-
-/* e to the power of x <= 0, within 2 units of the last place: 2^n times a polynomial (that of Cephes' expf); 0 below e^-87. */
-static inline lanes exponential(lanes x)
-{
-    integers low = x < -87.0f, bits;
-    memcpy(&bits, &x, sizeof x);
-    bits &= ~low;
-    memcpy(&x, &bits, sizeof x);
-    integers whole = __builtin_convertvector(x * 1.44269504f - 0.5f, integers); /* rounds to zero, so to the nearest for x <= 0 */
-    lanes n = __builtin_convertvector(whole, lanes);
-    x = x - n * 0.693359375f + n * 2.12194440e-4f;
-    lanes p = x * 1.9875691500e-4f + 1.3981999507e-3f;
-    p = p * x + 8.3334519073e-3f;
-    p = p * x + 4.1665795894e-2f;
-    p = p * x + 1.6666665459e-1f;
-    p = p * x + 5.0000001201e-1f;
-    p = p * x * x + x + 1.0f;
-    bits = ((whole + 127) << 23) & ~low;
-    lanes power;
-    memcpy(&power, &bits, sizeof bits);
-    return p * power;
-}
 
 struct attention {
     const struct model *model;
