@@ -27,7 +27,7 @@ from engine.size_ladder import OPERATIONS_PER_WEIGHT, fit, named_rung, rung_for,
 from engine.size_ladder import Rung as Rung
 from models import kernel
 from models.config import DEFAULT_SIZE, ModelConfig
-from models.learning import learner
+from models.learning import knows_bfloat16, learner
 
 CONTROL_GROUP = Path("/sys/fs/cgroup")
 NO_LIMIT = 1 << 60  # bytes; the first version of control groups says "none" by some number beyond that
@@ -92,7 +92,10 @@ def measure(
 
 def can_compile(arch: str, machine: Machine) -> bool:
     """Whether a model of `arch` can be trained by compiled kernels here; the first time that takes the seconds of making them."""
-    return arch == "modern" and machine.device == "cpu" and kernel.library(wait=True) is not None
+    if arch != "modern" or machine.device != "cpu" or machine.dtype not in ("float32", "bfloat16"):
+        return False
+    library = kernel.library(wait=True)
+    return library is not None and (machine.dtype == "float32" or knows_bfloat16(library))
 
 
 def _training_speed(setting: Machine, arch: str, vocab_size: int, seconds: float) -> float:

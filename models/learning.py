@@ -73,10 +73,14 @@ def learner(
         return None
     if any(p.device.type != "cpu" or p.dtype != torch.float32 for p in model.parameters()):
         return None
-    knows_bfloat16 = ctypes.c_int.in_dll(library, "learns_bfloat16").value
-    if dtype not in (None, torch.bfloat16) or (dtype is not None and not knows_bfloat16):
+    if dtype not in (None, torch.bfloat16) or (dtype is not None and not knows_bfloat16(library)):
         return None
     return Learner(model, library, threads, bfloat16=dtype is not None)
+
+
+def knows_bfloat16(library: ctypes.CDLL) -> bool:
+    """Whether a kernel was made for a processor that multiplies bfloat16, and so learns in it."""
+    return bool(ctypes.c_int.in_dll(library, "learns_bfloat16").value)
 
 
 class Learner:

@@ -1,0 +1,83 @@
+"""Runs that learn by compiled kernels: they learn what the others learn, resume to the last bit, and say so where they cannot."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.event_log import read_events
+from engine.events import Eval, Sample, Saved, Step, Warn
+from models import kernel
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if not kernel.file_name():
+        pytest.skip("there is no C compiler")
+    cache = tmp_path_factory.mktemp("cache")
+    assert kernel.make(cache / "kernels") == ""
+    return cache
+
+
+@pytest.fixture(autouse=True)
+def no_kernel_afterwards() -> Any:
+    yield
+    kernel.use(None)
+
+
+VALUES = {"steps": 20, "save_every": 5, "eval_every": 7, "threads": 2, "micro_batch": 3, "batch_size": 5}
+
+
+@pytest.mark.parametrize("cut", [3, 10, 13, 20])
+def test_a_run_that_was_cut_ends_in_the_same_bits(world: Any, cache: Path, cut: int) -> None:
+    whole, cutted = world.run("whole", **VALUES), world.run("cut", **VALUES)
+    assert world.train(whole, cache_dir=cache) == 0
+    world.train_until(cutted, lambda event: isinstance(event, Step) and event.step == cut, cache_dir=cache)
+    assert world.train(cutted, cache_dir=cache) == 0
+    for folder in (whole, cutted):
+        info = folder.read_run()
+        assert info["kernels"] == info["recipe"]["kernels"] == "compiled"
+        assert not [event for event in read_events(folder) if isinstance(event, Warn)]
+    assert world.steps(cutted) == world.steps(whole)
+    assert world.weights(cutted) == world.weights(whole)
+
+
+def test_it_learns_what_torch_learns(world: Any, cache: Path) -> None:
+    values = {**VALUES, "dropout": 0.0, "sample_chars": 40}
+    compiled, eager = world.run("compiled", **values), world.run("eager", **values, kernels="eager")
+    for folder in (compiled, eager):
+        assert world.train(folder, cache_dir=cache) == 0
+    assert eager.read_run()["kernels"] == "eager"
+    ours, theirs = world.steps(compiled), world.steps(eager)
+    assert [loss for _, loss, _ in ours] == pytest.approx([loss for _, loss, _ in theirs], rel=1e-3)
+    assert ours != theirs  # two ways of adding up
+    measured = [[e.val_loss for e in read_events(f) if isinstance(e, Eval)] for f in (compiled, eager)]
+    assert measured[0] == pytest.approx(measured[1], rel=1e-3) and len(measured[0]) == 3
+    assert all(event.text for event in read_events(compiled) if isinstance(event, Sample))
+
+
+def test_without_the_kernel_a_resume_says_that_it_is_not_exact_and_goes_on(world: Any, cache: Path) -> None:
+    folder = world.run("run", **VALUES)
+    world.train_until(folder, lambda event: isinstance(event, Saved) and event.step == 10, cache_dir=cache)
+    assert world.train(folder) == 0
+    warnings = [event.message for event in read_events(folder) if isinstance(event, Warn)]
+    assert (
+        len(warnings) == 1
+        and "not bit-exact: the compiled kernels of the run cannot be had here" in warnings[0]
+    )
+    assert world.steps(folder)[-1][0] == 20
+
+
+@pytest.mark.parametrize(
+    "values", [{"arch": "classic", "optimizer": "adamw"}, {"kernels": "eager"}, {"dtype": "float64"}]
+)
+def test_what_has_no_compiled_form_is_trained_by_torch(
+    world: Any, cache: Path, values: dict[str, Any]
+) -> None:
+    folder = world.run("run", **{**VALUES, "steps": 3, **values})
+    assert world.train(folder, cache_dir=cache) == 0
+    assert json.loads(folder.run.read_text())["kernels"] == "eager"
+    assert len(world.steps(folder)) == 3
