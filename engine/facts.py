@@ -227,6 +227,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--arch", choices=("modern", "classic"), default="modern", help="with this kind of model"
     )
+    parser.add_argument("--kernels", type=Path, help="with the compiled kernels in this folder")
     options = parser.parse_args(argv)
     if (options.source is None) != options.speed:
         parser.error("give either a SOURCE or --speed")
@@ -246,7 +247,7 @@ def _tell_all(options: argparse.Namespace) -> Done | Failed:
     """Tells everything but the end, which it returns."""
     try:
         if options.speed:
-            _tell(_measured(options.arch))
+            _tell(_measured(options.arch, options.kernels))
             return Done()
         early = _early_preview(options)
         if early is not None:
@@ -272,9 +273,12 @@ def _tell_all(options: argparse.Namespace) -> Done | Failed:
     return Done()
 
 
-def _measured(arch: str) -> Speed:
+def _measured(arch: str, kernels: Path | None) -> Speed:
     from engine.device import probe
     from engine.sizing import measure
+    from models import kernel
+
+    kernel.use(kernels)
 
     # The number of symbols is that of English text; it hardly matters.
     return Speed(measure(probe(), arch, 65, {}, _SPEED_SECONDS)[1])

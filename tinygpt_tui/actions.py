@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from string import punctuation
 
 
 @dataclass(frozen=True)
@@ -95,14 +96,14 @@ ACTIONS: tuple[Action, ...] = (
     *_scope(
         "train",
         ("pause", "space", "pause", "pause the training, or go on", "f"),
-        ("stop", "s", "stop and save", "finish the step, save, and end the run", "f"),
-        ("play", "p", "play with it", "write with this run's newest weights while it trains", "f"),
+        ("stop", "s", "stop", "finish the step, save, and end the run", "f"),
+        ("play", "p", "play", "write with this run's newest weights while it trains", "f"),
         ("slower", "[", "lr ÷2", "halve the learning rate from the next step on", "f"),
         ("faster", "]", "lr ×2", "double the learning rate from the next step on", "f"),
         ("sample", "g", "sample", "let the model write something now", "f"),
         ("extend", "e", "extend", "let the run go on for half as long again", "f"),
-        ("resume", "r", "resume", "go on with a run that was stopped or died"),
-        ("log-y", "l", "log axis", "a logarithmic axis of losses, or a plain one", "f"),
+        ("resume", "r", "resume", "let a run go on that has ended", "f"),
+        ("log-y", "l", "log", "a logarithmic axis of losses, or a plain one", "f"),
         ("log-x", "L", "log steps", "a logarithmic axis of steps, or a plain one"),
         ("unit", "u", "unit", "nats, bits or perplexity"),
         ("zoom-in", "+,=", "zoom in", "look at the later half of what is shown"),
@@ -134,8 +135,8 @@ ACTIONS: tuple[Action, ...] = (
         ("more-p", ")", "top-p +", "keep a larger share of the probability"),
         ("less-min-p", "<", "min-p −", "drop fewer of the unlikely symbols"),
         ("more-min-p", ">", "min-p +", "drop more of the unlikely symbols"),
-        ("less-repetition", "'", "loops −", "break loops less"),
-        ("more-repetition", '"', "loops +", "break loops more"),
+        ("less-repetition", "'", "loops −", "repetition: break loops less"),
+        ("more-repetition", '"', "loops +", "repetition: break loops more"),
         ("slower", "-", "slower", "write more slowly"),
         ("faster", "+,=", "faster", "write faster"),
         ("pause", "space", "pause", "hold the writing, or go on", "f"),
@@ -199,7 +200,7 @@ class Keymap:
     """Own keys, checked.
 
     Attributes:
-        keys: by action id; what is not in it keeps its own keys.
+        keys: by action id, in Textual's names; what is not in it keeps its own keys.
         problems: a sentence for each entry that was left out or that takes another action's key.
     """
 
@@ -208,12 +209,24 @@ class Keymap:
 
 
 def keymap(wanted: Mapping[str, str]) -> Keymap:
-    """What a person's `[ui.keys]` comes to. Unknown actions are left out, and clashes are told."""
+    """What a person's `[ui.keys]` comes to. Unknown actions and keys that nobody can press are left out, and clashes are told."""
     from tinygpt_tui.settings import nearest
 
-    known = {id: keys for id, keys in wanted.items() if id in BY_ID}
-    unknown = [f"ui.keys: there is no action '{id}'{nearest(id, BY_ID)}" for id in wanted if id not in BY_ID]
-    return Keymap(known, (*unknown, *(f"ui.keys: {clash}" for clash in clashes(known))))
+    keys, problems = {}, []
+    for id, text in wanted.items():
+        if id not in BY_ID:
+            problems.append(f"ui.keys: there is no action '{id}'{nearest(id, BY_ID)}")
+            continue
+        named = [_named(part) for part in text.split(",")]
+        if None in named:
+            wrong = text.split(",")[named.index(None)].strip()
+            told = f"'{wrong}' is no key" if wrong else "a key is missing between the commas"
+            problems.append(
+                f"ui.keys: {id} keeps {BY_ID[id].keys}, since {told}: write such as ctrl+r or r,R"
+            )
+        else:
+            keys[id] = ",".join(name for name in named if name)
+    return Keymap(keys, (*problems, *(f"ui.keys: {clash}" for clash in clashes(keys))))
 
 
 def clashes(changed: Mapping[str, str]) -> tuple[str, ...]:
@@ -222,11 +235,38 @@ def clashes(changed: Mapping[str, str]) -> tuple[str, ...]:
     for scope in dict.fromkeys(action.scope for action in ACTIONS):
         taken: dict[str, str] = {}
         for action in (*actions_of("app"), *(actions_of(scope) if scope != "app" else ())):
-            for key in (part.strip() for part in changed.get(action.id, action.keys).split(",")):
+            for part in changed.get(action.id, action.keys).split(","):
+                key = _named(part) or part.strip()
                 first = taken.setdefault(key, action.id)
                 if first != action.id and (scope == "app" or action.scope == scope):
-                    found.append(f"the key {key} does both {first} and {action.id}")
+                    found.append(f"the key {_shown(key)} does both {first} and {action.id}")
     return tuple(found)
+
+
+_MODIFIERS = ("ctrl", "shift", "alt", "meta", "super", "hyper")
+
+
+def _named(key: str) -> str | None:
+    """Textual's name of a key as a person wrote it, such as "slash" for "/", or None if there is no such key."""
+    from textual.keys import Keys, key_to_character
+
+    *modifiers, last = key.strip().split("+") if key.strip() != "+" else ("+",)
+    if not last or any(modifier not in _MODIFIERS for modifier in modifiers):
+        return None
+    name = _sign(last) if len(last) == 1 else last
+    known = {found.value for found in Keys} | {_sign(sign) for sign in punctuation}
+    if len(last) > 1 and last not in known and key_to_character(last) is None:
+        return None
+    return "+".join((*modifiers, name))
+
+
+def _sign(character: str) -> str:
+    """Textual's name of one character."""
+    from textual.binding import Binding
+
+    if character == ",":  # which stands between keys
+        return "comma"
+    return next(iter(Binding.make_bindings([Binding(character, "")]))).key
 
 
 _NAMES = {
@@ -244,4 +284,14 @@ _NAMES = {
 def shown_keys(action: Action, changed: Mapping[str, str]) -> str:
     """The keys of an action as a person knows them, separated by spaces; "^p" is ctrl with p."""
     keys = (key.strip() for key in changed.get(action.id, action.keys).split(","))
-    return " ".join(_NAMES.get(key, key.replace("ctrl+", "^")) for key in keys if key)
+    return " ".join(_shown(key) for key in keys if key)
+
+
+def _shown(key: str) -> str:
+    from textual.keys import format_key
+
+    *modifiers, last = key.split("+") if key != "+" else ("+",)
+    name = _NAMES.get(last, last)
+    if name == last and len(last) > 1 and len(format_key(last)) == 1 and last != "enter":
+        name = format_key(last)
+    return "+".join((*modifiers, name)).replace("ctrl+", "^")

@@ -21,7 +21,8 @@ from textual import events, work
 from textual.app import App
 from textual.command import CommandPalette
 from textual.message import Message
-from textual.screen import Screen
+from textual.notifications import Notify
+from textual.screen import ModalScreen, Screen
 from textual.theme import Theme
 from textual.timer import Timer
 from textual.widgets import Input
@@ -37,6 +38,8 @@ from tinygpt_tui.world import World
 
 TICKS_A_SECOND = 30
 READY_SECONDS = 0.05  # between two pieces of work that nobody waits for
+MOST_TOASTS = 2
+TOLD_SECONDS, WARNED_SECONDS = 4.0, 7.0
 AGAIN_SECONDS = 2.0  # ctrl+c twice within this leaves
 IN_A_ROW, IN_A_ROW_SECONDS = 5, 10.0  # errors that are told; of more nobody could read
 
@@ -110,6 +113,7 @@ class Playground(App[int]):
     def on_mount(self) -> None:
         self._use_settings()
         self.world.settings.listen(self._setting_changed)
+        self.screen_change_signal.subscribe(self, self._screen_changed)
         self.switch_mode(self._first_mode)
 
     def begin(self) -> None:
@@ -155,12 +159,33 @@ class Playground(App[int]):
 
     def go(self, mode: str) -> None:
         """Shows another mode."""
+        self._clear_told()
         self.switch_mode(mode)
 
-    def tell(self, message: str, severity: str = "information", seconds: float = 6.0) -> None:
-        """A toast; any text is safe in it."""
+    def tell(self, message: str, severity: str = "information", seconds: float | None = None) -> None:
+        """A toast; any text is safe in it. By default it stays shorter if it only informs."""
         level: Any = severity
-        self.notify(safe_text(message), severity=level, timeout=seconds, markup=False)
+        stays = (
+            (TOLD_SECONDS if severity == "information" else WARNED_SECONDS) if seconds is None else seconds
+        )
+        self.notify(safe_text(message), severity=level, timeout=stays, markup=False)
+
+    def on_notify(self, event: Notify) -> None:
+        """Makes room for a toast: it replaces one that says the same, and what only informs goes before what warns."""
+        for told in [told for told in self._notifications if told.message == event.notification.message]:
+            self._unnotify(told)
+        left = sorted(self._notifications, key=lambda told: told.severity != "information")
+        for told in left[: max(0, len(left) - MOST_TOASTS + 1)]:
+            self._unnotify(told)
+
+    def _clear_told(self) -> None:
+        """Takes away what only informed about what was in front before."""
+        for told in [told for told in self._notifications if told.severity == "information"]:
+            self._unnotify(told)
+
+    def _screen_changed(self, screen: Screen[Any]) -> None:
+        if isinstance(screen, ModalScreen):
+            self._clear_told()
 
     def try_to(self, action: Callable[[], object]) -> bool:
         """Does it; what it refuses is told in a toast. Whether it was done."""
@@ -311,8 +336,8 @@ class Playground(App[int]):
         self.own_keys = dict(keys.keys)
         self.set_keymap(keys.keys)
         problems = {problem for problem in (book.problem, *book.warnings, *keys.problems) if problem}
-        for problem in sorted(problems - self._problems):
-            self.tell(problem, "warning", 12)
+        if new := sorted(problems - self._problems):
+            self.tell("\n".join(new), "warning", 12)  # in one toast, since only few of them have room
         self._problems = problems
 
     def _setting_changed(self, key: str) -> None:

@@ -108,12 +108,25 @@ def _first_mode(world: World, target: str | None) -> str:
     if target in runs:
         world.chosen_run = target
         return "train" if world.is_live(target) else "play"
-    if catalogue.find(target) or Path(target).expanduser().exists():
-        world.chosen_corpus = target if catalogue.find(target) else str(Path(target).expanduser().absolute())
+    if (source := target if catalogue.find(target) else _existing(target)) is not None:
+        world.chosen_corpus = source
         return "corpus"
     raise UsageError(
         f"there is no run, file or catalogue text called {target[:80]!r}: see 'tinygpt runs list' and 'tinygpt corpora list'"
     )
+
+
+def _existing(target: str) -> str | None:
+    """The path of a file or folder from the root, or None: it is not there, or is no path that could be looked at."""
+    try:
+        path = Path(target).expanduser()
+        return str(path.absolute()) if path.exists() else None
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+    ):  # a folder that may not be read, no home, a NUL, a name too long
+        return None
 
 
 def _last_word(world: World) -> None:

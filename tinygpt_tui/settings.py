@@ -87,9 +87,6 @@ class SampleSettings:
     min_p: float = _knob("min_p")
     repetition: float = _knob("repetition")
     chars: int = _setting(500, "how much to write", unit="characters", low=1, high=10_000_000)
-    compile: str = _setting(
-        "auto", "whether a C compiler may be used, once, to write faster", choices=("auto", "off")
-    )
 
 
 @dataclass(frozen=True)
@@ -109,6 +106,15 @@ class UiSettings:
 
 
 @dataclass(frozen=True)
+class EngineSettings:
+    """What computes."""
+
+    compile: str = _setting(
+        "auto", "whether a C compiler may be used, once, to learn and write faster", choices=("auto", "off")
+    )
+
+
+@dataclass(frozen=True)
 class OutputSettings:
     """What commands print."""
 
@@ -122,6 +128,7 @@ class Settings:
     train: TrainSettings = field(default_factory=TrainSettings)
     sample: SampleSettings = field(default_factory=SampleSettings)
     ui: UiSettings = field(default_factory=UiSettings)
+    engine: EngineSettings = field(default_factory=EngineSettings)
     output: OutputSettings = field(default_factory=OutputSettings)
 
 

@@ -44,6 +44,19 @@ class SettingsBook:
         """Where that comes from."""
         return self._resolved.origins[key]
 
+    def run_options(self) -> dict[str, Any]:
+        """What is in force for a new run, as `RunStarter.start` takes it."""
+        return {
+            "minutes": (settings.seconds(self.value("train.time")) or 120.0) / 60,
+            "size": self.value("train.size"),
+            "arch": self.value("train.arch"),
+            "seed": self.value("train.seed"),
+            "values": {
+                **{name: self.value(f"train.{name}") for name in ("threads", "sample_chars")},
+                **({"kernels": "eager"} if self.value("engine.compile") == "off" else {}),
+            },
+        }
+
     def listen(self, listener: Callable[[str], None]) -> None:
         """`listener` is called with the key of each setting that changes."""
         self._listeners.append(listener)

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.runs import RunFolder
@@ -72,7 +73,7 @@ class World:
     def facts(self) -> CorpusFacts:
         from tinygpt_tui.sources.corpus_facts import CorpusFacts
 
-        return CorpusFacts(self.paths.cache)
+        return CorpusFacts(self.paths.cache, kernels=self._kernels)
 
     @cached_property
     def downloading(self) -> Downloading:
@@ -92,9 +93,13 @@ class World:
         from tinygpt_tui.play.history import History
         from tinygpt_tui.sources.player_process import PlayerProcess, player_command
 
-        kernels = self.paths.kernels if self.settings.value("sample.compile") == "auto" else None
-        player = PlayerProcess(player_command(self.paths.runs_dir, kernels))
+        player = PlayerProcess(player_command(self.paths.runs_dir, self._kernels))
         return Desk(player, History(self.paths.data / "history.sqlite"), self.settings)
+
+    @property
+    def _kernels(self) -> Path | None:
+        """Where compiled ones lie, unless a person does without."""
+        return self.paths.kernels if self.settings.value("engine.compile") == "auto" else None
 
     def begin(self) -> None:
         """Starts what runs beside the interface. Called within the event loop, after the first frame."""

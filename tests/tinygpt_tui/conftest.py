@@ -71,7 +71,7 @@ def process(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         return subprocess.run(
             [sys.executable, "-m", "tinygpt_tui", *args],
             cwd=tmp_path,
-            env={**os.environ, "TINYGPT_SAMPLE_COMPILE": "off", **(env or {})},
+            env={**os.environ, "TINYGPT_ENGINE_COMPILE": "off", **(env or {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

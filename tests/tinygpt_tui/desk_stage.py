@@ -25,6 +25,7 @@ class DeskStage:
         auto: bool = True,
         turns: dict[str, str] | None = None,
         chars: int = 60,
+        has_weights: bool = True,
     ) -> None:
         self.now = 100.0
         self.link = FakeLink(auto=auto, per_take=0)
@@ -33,6 +34,7 @@ class DeskStage:
         self.book = SettingsBook(home / "settings.toml", {"TINYGPT_UI_SPEED": "0"})
         self.book.set("sample.chars", chars)
         self.desk = Desk(self.link, self.history, self.book, lambda: self.now)
+        self.desk.has_weights = lambda run: has_weights
         self.desk.begin()
         if run is not None:
             self.desk.use(run)

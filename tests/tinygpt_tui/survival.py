@@ -47,7 +47,7 @@ class Home:
             "TINYGPT_HOME": str(path),
             "OMP_NUM_THREADS": "1",
             "PYTHONPATH": str(ROOT),
-            "TINYGPT_SAMPLE_COMPILE": "off",
+            "TINYGPT_ENGINE_COMPILE": "off",
             "TINYGPT_TRAIN_THREADS": "1",
             "TINYGPT_TRAIN_SAMPLE_CHARS": "20",
         }

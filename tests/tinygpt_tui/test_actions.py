@@ -48,6 +48,29 @@ def test_own_keys_are_taken_and_mistakes_are_told() -> None:
     assert own.problems == ("ui.keys: there is no action 'play.rerol' (did you mean 'play.reroll'?)",)
 
 
+@pytest.mark.parametrize("wrong", ["ctr+x", "ctrl-r", "foo bar", "r,,R", "", " ", "ctrl+", "x,nokey"])
+def test_a_key_that_nobody_can_press_is_told_and_the_own_one_kept(wrong: str) -> None:
+    own = keymap({"app.quit": wrong, "play.reroll": "R"})
+    assert own.keys == {"play.reroll": "R"}
+    (problem,) = own.problems
+    assert problem.startswith("ui.keys: app.quit keeps ctrl+q, since ")
+
+
+@pytest.mark.parametrize(
+    ("written", "named"),
+    [("[", "left_square_bracket"), ("r, R", "r,R"), ("ctrl+x", "ctrl+x"), ("+", "plus"), ("-", "minus"),
+     ("/", "slash"), ("slash", "slash"), ("f9", "f9"), ("shift+up", "shift+up"), ("é", "é"), ("pageup", "pageup")],
+)  # fmt: skip
+def test_a_key_may_be_written_as_its_sign_or_its_name(written: str, named: str) -> None:
+    own = keymap({"play.new": written})
+    assert own.keys == {"play.new": named}
+
+
+def test_a_sign_and_its_name_are_one_key() -> None:
+    (clash,) = keymap({"play.new": "left_square_bracket"}).problems
+    assert clash == "ui.keys: the key [ does both play.cooler and play.new"
+
+
 def test_a_clash_within_a_screen_or_with_the_playground_is_told() -> None:
     (within,) = keymap({"play.undo": "r"}).problems
     assert "the key r" in within and "play.reroll" in within and "play.undo" in within
@@ -63,3 +86,4 @@ def test_keys_are_shown_as_a_person_knows_them() -> None:
     palette = next(action for action in ACTIONS if action.id == "app.palette")
     assert shown_keys(palette, {}) == "^p :"
     assert shown_keys(palette, {"app.palette": "escape"}) == "esc"
+    assert shown_keys(palette, {"app.palette": "slash,left_square_bracket"}) == "/ ["

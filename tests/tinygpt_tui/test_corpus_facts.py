@@ -290,6 +290,49 @@ def test_what_was_fetched_anew_is_forgotten(child: Child, make: Callable[..., Co
     assert facts.look is not None and not facts.look.finished
 
 
+def test_a_measurement_ends_when_the_machine_is_no_longer_idle_and_is_made_again_later(
+    tmp_path: Path,
+) -> None:
+    class Slow:
+        """Finds out about a text at once, and never ends a measurement before it is told to."""
+
+        busy = False
+        heard: tuple[Fact, ...] = ()
+        measured = cancelled = 0
+
+        def start(self, source: str, *, encoding: str | None = None, force_text: bool = False) -> None:
+            self.heard = (ABOUT, Done())
+
+        def take(self) -> list[Fact]:
+            heard, self.heard = list(self.heard), ()
+            return heard
+
+        def measure_speed(self, arch: str = "modern") -> None:
+            self.measured += 1
+
+        def cancel(self) -> None:
+            self.cancelled += 1
+            self.heard = ()
+
+        def close(self) -> None: ...
+
+    reader = Slow()
+    facts = CorpusFacts(tmp_path, reader)
+    facts.look_at("tales")
+    for now in (0.0, 1.0, 2.0, 3.0):
+        facts.tick(now, may_measure=True)
+    assert reader.measured == 1
+    cancelled, reader.heard = reader.cancelled, (Speed(1.0), Done())
+    facts.tick(4.0)  # a training has begun
+    assert reader.cancelled == cancelled + 1 and facts.speed is None
+    facts.tick(5.0)
+    assert reader.cancelled == cancelled + 1
+    facts.tick(6.0, may_measure=True)
+    reader.heard = (Speed(2.0), Done())
+    facts.tick(7.0, may_measure=True)
+    assert reader.measured == 2 and facts.speed == 2.0
+
+
 def test_only_the_latest_texts_are_kept(make: Callable[..., CorpusFacts], tmp_path: Path) -> None:
     class Instant:
         busy = False

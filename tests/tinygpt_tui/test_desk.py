@@ -435,3 +435,54 @@ def test_the_pace_at_first_is_the_one_that_was_set(tmp_path: Path) -> None:
         book = SettingsBook(tmp_path / "settings.toml", {"TINYGPT_UI_SPEED": value})
         desk = Desk(FakeLink(), History(tmp_path / "history.sqlite"), book)
         assert desk.rate == rate
+
+
+def test_a_setting_that_is_changed_acts_at_once_unless_that_knob_was_turned_here(stage: DeskStage) -> None:
+    desk, book = stage.desk, stage.book
+    begin(stage)
+    desk.set_knob("temperature", 0.3)
+    book.set("sample.temperature", 1.5)
+    book.set("sample.top_k", 7)
+    assert (desk.settings.temperature, desk.settings.top_k) == (0.3, 7)
+    assert stage.link.requests(p.Set)[-1] == p.Set(2, {"top_k": 7})
+    stage.writes(3)
+    assert desk.session.marks()[-1].text.endswith("top-k 7")
+    book.unset("sample.top_k")
+    assert desk.settings.top_k == KNOBS["top_k"].off
+
+
+def test_another_speed_in_the_settings_acts_at_once_unless_the_speed_was_turned_here(tmp_path: Path) -> None:
+    stage = DeskStage(tmp_path)
+    book = SettingsBook(tmp_path / "own.toml", {})
+    desk = Desk(stage.link, stage.history, book)
+    book.set("ui.speed", 250)
+    assert desk.rate == 250.0
+    desk.set_rate(10.0)
+    book.set("ui.speed", 0)
+    assert desk.rate == 10.0
+    stage.end()
+
+
+def test_the_context_counts_what_the_model_reads_not_characters(stage: DeskStage) -> None:
+    desk, link = stage.desk, stage.link
+    link.auto = False
+    desk.submit("Oncé")
+    assert desk.context == (0, 128)  # nothing else has been counted yet
+    link.say(p.Started(2, 5, {}), p.Text(2, 5, (p.Char(" upon", 0.5, 0.5, 0), p.Char(" a", 0.5, 0.5, 0)), 0))
+    stage.tick()
+    assert desk.context == (7, 128) and desk.session.length == 11
+    link.say(p.Done(2, "max"))
+    stage.tick()
+    assert (desk.context, desk.unseen) == ((7, 128), 0)
+    asked = link.requests(p.Explain)[-1]
+    link.say(p.Explained(asked.id, 11, 300, None, ()))  # whoever reads it anew may count otherwise
+    stage.tick()
+    assert desk.context == (108, 128) and desk.unseen == 192
+    desk.undo()
+    assert desk.context == (0, 128)
+    desk.redo()
+    assert desk.context == (108, 128)  # until it is counted anew
+    for _ in range(2):
+        link.say(p.Error(link.requests(p.Explain)[-1].id, "No."))
+        stage.tick()
+    assert desk.context is None and desk.unseen == 0

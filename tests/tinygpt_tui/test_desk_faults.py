@@ -12,7 +12,8 @@ from engine import protocol as p
 from engine.errors import UsageError
 from tests.tinygpt_tui.desk_stage import TURNS, DeskStage
 from tests.tinygpt_tui.fake_player import story
-from tinygpt_tui.play.hearing import STOP_SECONDS
+from tinygpt_tui.play.desk import Desk
+from tinygpt_tui.play.hearing import NEWS_SECONDS, STOP_SECONDS
 from tinygpt_tui.sources.player_link import Lost, Restarted
 
 GONE = Lost("The player was killed.")
@@ -163,22 +164,75 @@ def test_another_run_that_waited_for_the_lost_player_is_what_the_new_one_loads(s
     assert stage.desk.model is not None and stage.desk.model.run == "owl" and stage.desk.state == "ready"
 
 
-@pytest.mark.parametrize("act", ["submit", "reroll", "fork", "edit"])
+@pytest.mark.parametrize("act", ["reroll", "fork"])
 def test_an_act_that_waited_for_the_lost_player_is_refused_in_a_sentence_and_leaves_no_half(
     stage: DeskStage, act: str
 ) -> None:
     desk = stage.desk
     begin(stage)
     silence(stage)
-    {
-        "submit": lambda: desk.submit("more"), "reroll": desk.reroll,
-        "fork": lambda: desk.fork(6, "X"), "edit": lambda: desk.edit(2, "ly"),
-    }[act]()  # fmt: skip
+    {"reroll": desk.reroll, "fork": lambda: desk.fork(6, "X")}[act]()
     before, passages, seed = stage.text, len(desk.session.all), desk.seed
     stage.link.say(GONE)
     stage.tick()
     assert (stage.text, len(desk.session.all), desk.seed) == (before, passages, seed)
     assert stage.told()[-1] == "fox is being loaded: a moment." and desk.session.done == [0]
+
+
+@pytest.mark.parametrize(
+    ("send", "shown"),
+    [
+        (lambda desk: desk.submit("more"), "OnceThe quick \nmore"),
+        (lambda desk: desk.edit(2, "ly"), "Only"),
+        (lambda desk: (desk.submit("more"), desk.submit("and more")), "OnceThe quick \nmore\nand more"),
+    ],
+)
+def test_a_typed_text_that_waited_for_the_lost_player_stands_on_the_page_and_is_gone_on_with_later(
+    stage: DeskStage, send: Callable[[Desk], object], shown: str
+) -> None:
+    begin(stage)
+    silence(stage)
+    send(stage.desk)
+    stage.link.say(GONE)
+    stage.tick()
+    assert stage.text == shown
+    assert stage.told()[-1] == "Your text stands on the page: g goes on once there is a model."
+    stage.link.auto = True
+    stage.link.say(Restarted())
+    stage.tick()
+    stage.desk.go_on()
+    assert stage.link.requests(p.Generate)[-1].text == shown
+    stage.writes(3)
+    assert stage.text == shown + story(0, 3)
+
+
+def test_a_turn_that_waited_for_the_lost_player_is_still_a_turn(tmp_path: Path) -> None:
+    stage = DeskStage(tmp_path, run="talk", turns=TURNS)
+    begin(stage)
+    silence(stage)
+    stage.desk.submit("hi")
+    stage.link.say(GONE)
+    stage.tick()
+    assert stage.text.endswith("\nYou:hi\nCat:")
+    stage.end()
+
+
+def test_deaths_and_returns_are_told_once_each_and_to_nobody_who_was_away(stage: DeskStage) -> None:
+    for _ in range(6):
+        stage.link.say(GONE)
+        stage.tick()
+        stage.link.say(Restarted())
+        stage.tick()
+    assert stage.told() == [
+        "The player is gone: The player was killed. What it wrote is kept.",
+        "A new player is up.",
+    ]
+    stage.link.say(GONE)
+    stage.tick()
+    stage.link.say(Restarted(), p.Error(None, "The disk is full."))
+    stage.tick()
+    stage.tick(NEWS_SECONDS + 1)
+    assert stage.told() == ["The disk is full."]
 
 
 def test_an_error_before_the_writing_began_ends_it_and_the_next_text_is_written(stage: DeskStage) -> None:
@@ -311,16 +365,50 @@ def test_an_action_is_done_when_everything_that_is_being_written_was_heard(stage
 def test_of_several_actions_only_the_last_is_done_and_escape_takes_that_back(stage: DeskStage) -> None:
     desk = stage.desk
     begin(stage)
+    desk.reroll()
     desk.undo()
+    stage.tick()
+    assert stage.text == "" and len(stage.link.requests(p.Generate)) == 1
+    desk.redo()
+    desk.go_on()
+    stage.writes(2)
+    desk.undo()
+    desk.stop()
+    stage.tick()
+    assert stage.text == "Once" + story(0, 10) + story(0, 2) and desk.state == "ready"
+
+
+def test_no_text_that_was_typed_gets_lost_whatever_is_done_before_the_player_has_stopped(
+    stage: DeskStage,
+) -> None:
+    desk = stage.desk
+    begin(stage)
     desk.submit("one")
     desk.submit("two")
     stage.tick()
-    assert stage.text == "Once" + story(0, 10) + "\ntwo" and desk.state == "writing"
+    both = "Once" + story(0, 10) + "\none\ntwo"
+    assert (stage.text, desk.state) == (both, "writing") and len(stage.link.requests(p.Generate)) == 2
     stage.writes(2)
     desk.submit("three")
     desk.stop()
     stage.tick()
-    assert stage.text == "Once" + story(0, 10) + "\ntwo" + story(0, 2) and desk.state == "ready"
+    both += story(0, 2) + "\nthree"
+    assert (stage.text, desk.state) == (both, "ready") and len(stage.link.requests(p.Generate)) == 2
+    desk.go_on()
+    stage.writes(1)
+    desk.submit("four")
+    desk.undo()  # what is taken back is what was typed last
+    stage.tick()
+    assert stage.text == both + story(0, 1) and desk.session.redo() and stage.text.endswith("\nfour")
+    desk.go_on()
+    stage.writes(1)
+    desk.submit("five")
+    desk.new_session()
+    stage.tick()
+    assert stage.text == ""
+    stage.history.flush()
+    desk.open_session(stage.history.sessions()[-1].id)
+    assert stage.text.endswith("\nfive")
 
 
 def test_other_dice_take_no_waiting_action_away_but_are_what_it_is_written_with(stage: DeskStage) -> None:
@@ -364,11 +452,14 @@ def test_another_problem_of_the_history_is_told_again(stage: DeskStage) -> None:
         assert len(stage.noticing(lambda: None)) == told
 
 
-def test_leaving_in_mid_text_does_nothing_that_was_still_waiting(stage: DeskStage) -> None:
+@pytest.mark.parametrize("said", [(), (p.Done(2, "closed"),)])
+def test_leaving_in_mid_text_keeps_what_was_typed_and_writes_nothing_more(
+    stage: DeskStage, said: tuple[p.Done, ...]
+) -> None:
     begin(stage)
     silence(stage)
     stage.desk.submit("more")
-    stage.link.say(text(14, "ab"), p.Done(2, "closed"))
+    stage.link.say(text(14, "ab"), *said)
     stage.end()
-    assert stage.text == "Once" + story(0, 10) + "ab" and len(stage.link.requests(p.Generate)) == 1
+    assert stage.text == "Once" + story(0, 10) + "ab\nmore" and len(stage.link.requests(p.Generate)) == 1
     assert stage.link.closes == 1

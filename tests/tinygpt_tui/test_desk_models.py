@@ -103,7 +103,19 @@ def test_characters_that_the_model_reads_otherwise_are_told(stage: DeskStage) ->
     assert told.count("'é'") == 5 and "1,000 more" in told
 
 
-def test_a_run_that_cannot_be_loaded_says_why_and_can_be_chosen_again(stage: DeskStage) -> None:
+def test_a_run_that_cannot_be_loaded_says_why_and_the_model_that_was_loaded_is_back(stage: DeskStage) -> None:
+    desk = stage.desk
+    desk.use("missing")
+    desk.use("missing-too")
+    stage.tick()
+    assert stage.told() == ["There is no run called missing.", "There is no run called missing-too."]
+    stage.tick()
+    assert desk.state == "ready" and desk.run == "fox"
+    desk.go_on()
+
+
+def test_a_first_run_that_cannot_be_loaded_can_be_chosen_again(tmp_path: Path) -> None:
+    stage = DeskStage(tmp_path, run=None)
     desk = stage.desk
     desk.use("missing")
     stage.tick()
@@ -117,14 +129,62 @@ def test_a_run_that_cannot_be_loaded_says_why_and_can_be_chosen_again(stage: Des
     desk.use("fox")
     stage.tick()
     assert desk.state == "ready"
+    stage.end()
 
 
-def test_a_followed_run_without_a_sound_checkpoint_is_waited_for(stage: DeskStage) -> None:
+def test_a_run_without_weights_is_refused_rather_than_the_model_given_up_for_it(stage: DeskStage) -> None:
     desk = stage.desk
-    silence(stage)
+    desk.has_weights = lambda run: run != "young"
+    before = len(stage.link.sent)
+    with pytest.raises(UsageError, match=r"young has saved no weights yet.*Play stays with fox"):
+        desk.use("young", follow=True)
+    assert (desk.run, desk.state, len(stage.link.sent)) == ("fox", "ready", before)
+
+
+def test_a_run_is_followed_no_longer_than_it_trains_and_then_its_best_weights_write(stage: DeskStage) -> None:
+    desk, live = stage.desk, True
+    desk.is_live = lambda run: live
+    desk.use("fox", follow=True)
+    stage.tick(1.0)
+    assert desk.following == "fox"
+    begin(stage)
+    live = False
+    stage.tick(1.0)
+    assert desk.following is None and stage.link.sent[-1] == p.Follow(None)
+    assert desk.state == "writing" and stage.told() == []  # nothing is interrupted for that
+    stage.writes(50)
+    stage.tick()
+    assert p.Load("fox") in stage.link.sent[-3:]
+    assert stage.told() == ["The training of fox has ended: its best weights write from now on."]
+    stage.tick()
+    assert desk.state == "ready"
+
+
+def test_a_followed_run_that_ends_without_weights_is_waited_for_no_longer(tmp_path: Path) -> None:
+    stage = DeskStage(tmp_path, run=None, auto=False)
+    desk = stage.desk
+    desk.has_weights = lambda run: False
     desk.use("young", follow=True)
+    stage.tick(1.0)
+    assert desk.state == "loading"
+    desk.is_live = lambda run: False
+    stage.tick(1.0)
+    assert (desk.state, desk.following) == ("empty", None)
+    assert stage.told() == ["young ended without having saved any weights: choose another model (m)."]
+    stage.tick(1.0)
+    assert stage.told() == []
+    stage.end()
+
+
+def test_a_followed_run_without_a_sound_checkpoint_is_waited_for(tmp_path: Path) -> None:
+    stage = DeskStage(tmp_path, run=None, auto=False)
+    desk = stage.desk
+    desk.has_weights = lambda run: False
+    desk.use("young", follow=True)
+    stage.link.say(p.Error(9, "Nobody asked."))  # it is up
+    stage.tick()
     assert stage.link.sent[-1] == p.Follow("young")
-    with pytest.raises(UsageError, match="has saved nothing yet"):
+    with pytest.raises(UsageError, match="young has saved no weights yet: the first come within"):
         desk.go_on()
     stage.link.say(p.Error(None, "The checkpoint of step 10 is damaged."))
     stage.tick()
@@ -132,6 +192,7 @@ def test_a_followed_run_without_a_sound_checkpoint_is_waited_for(stage: DeskStag
     stage.link.say(p.Ready("young", 20, "llama", 1, 9, 64, skipped=("Skipped the checkpoint of step 10.",)))
     stage.tick()
     assert desk.state == "ready" and stage.told() == ["Skipped the checkpoint of step 10."]
+    stage.end()
 
 
 def test_a_model_that_was_left_before_it_was_loaded_is_not_taken_for_the_one_asked_for(
@@ -147,3 +208,40 @@ def test_a_model_that_was_left_before_it_was_loaded_is_not_taken_for_the_one_ask
     stage.link.say(p.Ready("hen", 2, "llama", 1, 9, 64))
     stage.tick()
     assert desk.state == "ready" and desk.model is not None and desk.model.run == "hen"
+
+
+def reopened(tmp_path: Path, has_weights: bool = True) -> DeskStage:
+    """A stage like one that was left with a text of the run "owl" at temperature 1.35."""
+    stage = DeskStage(tmp_path, run="owl")
+    stage.desk.set_knob("top_k", 9)
+    begin(stage)
+    stage.desk.set_knob("temperature", 1.35)
+    stage.writes(5)
+    stage.end()
+    return DeskStage(tmp_path, run=None, has_weights=has_weights)
+
+
+def test_a_text_that_is_there_again_has_its_model_and_its_knobs(tmp_path: Path) -> None:
+    stage = reopened(tmp_path)
+    desk = stage.desk
+    stage.tick()
+    assert desk.model is not None and desk.model.run == "owl"
+    assert (desk.settings.temperature, desk.settings.top_k) == (1.35, 9)
+    desk.use("fox")
+    stage.tick()
+    desk.new_session()
+    desk.set_knob("temperature", 0.5)
+    begin(stage)
+    desk.open_session(1)
+    stage.tick()
+    stage.tick()
+    assert stage.text.startswith("Once") and desk.settings.temperature == 1.35
+    assert desk.model is not None and desk.model.run == "owl"
+    stage.end()
+
+
+def test_a_text_whose_model_is_gone_asks_for_none(tmp_path: Path) -> None:
+    stage = reopened(tmp_path, has_weights=False)
+    assert stage.desk.run is None and stage.desk.settings.temperature == 1.35
+    assert stage.link.requests(p.Load) == []
+    stage.end()

@@ -12,6 +12,7 @@ from textual import events
 from textual.pilot import Pilot
 from textual.screen import ModalScreen, Screen
 
+from engine.errors import UsageError
 from tests.tinygpt_tui.driving import drive, press, screen_text, wait_for
 from tests.tinygpt_tui.scripted_run import finished_run
 from tests.tinygpt_tui.scripted_world import scripted_world
@@ -120,8 +121,50 @@ def test_one_chooses_by_mouse_and_an_empty_list_says_so(tmp_path: Path) -> None:
         await wait_for(pilot, lambda: answers == ["c"])
         answers = await asked(pilot, Choose("fruit", FRUITS, "No fruit today."))
         await pilot.press(*"kiwi", "enter")
-        await shown(pilot, "No fruit today.")
+        await shown(pilot, "Nothing here matches that.")
         assert answers == []
+        await pilot.press("escape")
+        await wait_for(pilot, lambda: answers == [None])
+        await asked(pilot, Choose("fruit", [], "No fruit today."))
+        await shown(pilot, "No fruit today.", "⏎ choose · ↑↓ move · esc close")
+
+    tell(tmp_path, story)
+
+
+def test_what_was_not_changed_is_given_back_as_it_was_and_not_as_it_is_shown(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int], world: World) -> None:
+        answers = await asked(pilot, AskLine("title", "", "one\ntwo\t\x1b"))
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: answers == ["one\ntwo\t\x1b"])
+
+    tell(tmp_path, story)
+
+
+def test_a_line_that_is_refused_says_why_and_stays_to_be_mended(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int], world: World) -> None:
+        def take(text: str) -> None:
+            if text != "red":
+                raise UsageError(f"It must be red, not {text} \x1b[31m.")
+
+        answers = await asked(pilot, AskLine("title", "", "blue", take=take))
+        await pilot.press("enter")
+        await shown(pilot, "It must be red, not blue ␛[31m.")
+        assert answers == [] and not pilot.app._notifications
+        await pilot.press("home", "delete", "delete", "delete", "delete", *"red", "enter")
+        await wait_for(pilot, lambda: answers == ["red"])
+
+    tell(tmp_path, story)
+
+
+def test_behind_a_dialog_the_line_of_keys_is_empty_and_comes_back(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int], world: World) -> None:
+        await shown(pilot, "delete", "compare")
+        answers = await asked(pilot, Confirm("title", "Shall I?", BUTTONS))
+        await shown(pilot, "⏎ press · tab next · esc close")
+        await wait_for(pilot, lambda: "compare" not in screen_text(pilot.app))
+        await pilot.press("escape")
+        await wait_for(pilot, lambda: answers == [None])
+        await shown(pilot, "delete", "compare")
 
     tell(tmp_path, story)
 

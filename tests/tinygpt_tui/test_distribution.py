@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,13 +12,11 @@ from rich.cells import cell_len
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
-from engine.protocol import Dist, Explained, Rest, StageReport, Symbol
+from engine.protocol import Rest, StageReport, Symbol
 from tests.tinygpt_tui.driving import drive, screen_text, wait_for
 from tinygpt_tui.safe_text import safe_line
 from tinygpt_tui.widgets.distribution import Distribution
 from tinygpt_tui.widgets.distribution_rows import (
-    MAX_WIDTH,
-    MIN_WIDTH,
     Alternatives,
     Row,
     percent,
@@ -44,6 +43,7 @@ class Page(App[int]):
         super().__init__()
         self.view = view
         self.picked: list[Any] = []
+        self.left = 0
 
     def compose(self) -> ComposeResult:
         yield Distribution()
@@ -54,6 +54,9 @@ class Page(App[int]):
 
     def on_distribution_picked(self, message: Distribution.Picked) -> None:
         self.picked.append((message.index, message.symbol.c, message.view))
+
+    def on_distribution_left(self) -> None:
+        self.left += 1
 
 
 def open_page(story: Any, size: tuple[int, int] = (40, 12), view: Alternatives = VIEW) -> None:
@@ -88,7 +91,7 @@ def test_a_bar_measures_in_eighths_of_a_cell() -> None:
 
 
 @given(
-    st.floats(0, 1), st.floats(0, 1), st.sampled_from(["", "top-k"]), st.integers(MIN_WIDTH, MAX_WIDTH),
+    st.floats(0, 1), st.floats(0, 1), st.sampled_from(["", "top-k"]), st.integers(24, 60),
     st.sampled_from(["a", "中", "12,345 more", "e\u0301"]), st.sampled_from([0.05, 0.5, 1.0]),
 )  # fmt: skip
 def test_a_row_fills_its_width_exactly_and_its_numbers_stay_in_their_column(
@@ -143,13 +146,6 @@ def test_rows_keep_the_order_of_the_player_or_that_of_names() -> None:
     assert [row.chosen for row in rows(VIEW)] == [False, True] + [False] * 5
 
 
-def test_it_is_made_from_what_the_player_says() -> None:
-    dist = Dist(1, 5, SYMBOLS, Rest(57, 0.15, 0.0), CUT)
-    assert Alternatives.of(dist, "e", "next [character]") == VIEW
-    explained = Explained(1, 5, 5, "e", SYMBOLS, Rest(57, 0.15, 0.0), CUT)
-    assert Alternatives.of(explained, title="next [character]") == VIEW
-
-
 @pytest.mark.parametrize("width", [24, 38, 60])
 def test_all_of_it_is_on_the_screen_at_every_width(width: int) -> None:
     async def story(pilot: Pilot[int], widget: Distribution, app: Page) -> None:
@@ -171,12 +167,46 @@ def test_all_of_it_is_on_the_screen_at_every_width(width: int) -> None:
     open_page(story, (width, 12))
 
 
+def reversed_rows(widget: Distribution) -> list[int]:
+    return [
+        y
+        for y in range(widget.size.height)
+        if any(style and style.reverse and text.strip() for text, style, _ in widget.render_line(y))
+    ]
+
+
+def test_it_opens_on_what_stands_there_or_on_the_first_and_is_closed_without_a_cursor() -> None:
+    async def story(pilot: Pilot[int], widget: Distribution, app: Page) -> None:
+        assert widget.highlighted == SYMBOLS[1] and reversed_rows(widget) == [1]
+        await pilot.press("down", "down")
+        app.screen.set_focus(None)
+        await pilot.pause()
+        assert widget.highlighted is None and reversed_rows(widget) == []
+        widget.focus()
+        await wait_for(pilot, lambda: reversed_rows(widget) == [1])
+        widget.show(replace(VIEW, chosen="l"))
+        assert widget.highlighted == SYMBOLS[2]
+        app.screen.set_focus(None)
+        await pilot.pause()
+        widget.show(replace(VIEW, chosen="l", title="elsewhere"))
+        widget.focus()
+        await wait_for(pilot, lambda: reversed_rows(widget) == [2])
+        widget.show(replace(VIEW, chosen=None, title="next"))  # what is told of another place opens it anew
+        assert widget.highlighted == SYMBOLS[0]
+        widget.show(replace(VIEW, chosen="a", title="next"))
+        widget.show(
+            replace(VIEW, chosen="e", title="next")
+        )  # and until somebody moves it stands on what stands there
+        assert widget.highlighted == SYMBOLS[1]
+
+    open_page(story)
+
+
 def test_the_cursor_goes_by_keys_and_enter_picks_but_not_the_rest() -> None:
     async def story(pilot: Pilot[int], widget: Distribution, app: Page) -> None:
-        await pilot.press("enter")
-        await pilot.press("down", "down", "enter")
+        await pilot.press("home", "down", "down", "enter")
         await wait_for(pilot, lambda: app.picked)
-        assert app.picked == [(1, "e", VIEW)]
+        assert app.picked == [(2, "l", VIEW)]
         await pilot.press("end", "enter")
         assert widget.highlighted is None
         await pilot.press("up", "enter")
@@ -184,10 +214,8 @@ def test_the_cursor_goes_by_keys_and_enter_picks_but_not_the_rest() -> None:
         assert app.picked[1][:2] == (5, "[b]")  # what the sampler removed can be picked by hand too
         await pilot.press("home", "up")
         assert widget.highlighted == SYMBOLS[0]
-        assert any(style and style.reverse for _, style, _ in widget.render_line(0))
-        app.screen.set_focus(None)
-        await pilot.pause()
-        assert any(style and style.underline for _, style, _ in widget.render_line(0))
+        await pilot.press("escape")
+        await wait_for(pilot, lambda: app.left == 1)
 
     open_page(story)
 
@@ -207,15 +235,15 @@ def test_a_click_picks_and_hovering_shows_where() -> None:
 
 
 def test_the_cursor_stays_on_its_symbol_when_another_distribution_comes() -> None:
-    other = Alternatives(SYMBOLS[::-1], None, ())
+    other = Alternatives(SYMBOLS[::-1], None, (), title=VIEW.title)
 
     async def story(pilot: Pilot[int], widget: Distribution, app: Page) -> None:
-        await pilot.press("down", "down")
+        await pilot.press("down")
         widget.show(other)
-        assert widget.highlighted == SYMBOLS[1]
-        widget.show(Alternatives(SYMBOLS[2:3]))
         assert widget.highlighted == SYMBOLS[2]
-        widget.show(Alternatives())
+        widget.show(Alternatives(SYMBOLS[3:4], title=VIEW.title))
+        assert widget.highlighted == SYMBOLS[3]
+        widget.show(Alternatives(title=VIEW.title))
         assert widget.highlighted is None
         await pilot.press("down", "enter")
         assert not app.picked
@@ -241,7 +269,7 @@ def test_only_rows_that_changed_are_drawn_again(monkeypatch: pytest.MonkeyPatch)
 
 def test_o_sorts_by_name_and_back_with_the_cursor_on_its_symbol() -> None:
     async def story(pilot: Pilot[int], widget: Distribution, app: Page) -> None:
-        await pilot.press("down", "o")
+        await pilot.press("home", "o")
         assert [line.split()[0] for line in drawn(widget)[:4]] == ["↵", "␣", "[b]", "a"]
         assert widget.highlighted == SYMBOLS[0]
         await pilot.press("o")

@@ -16,6 +16,7 @@ from engine.size_ladder import OPERATIONS_PER_WEIGHT, parameters, rung_for
 from models.config import SIZES, sized
 from tests.tinygpt_tui.scripted_run import SHA256, ScriptedRun
 from tinygpt_tui.sources.expectation import (
+    FEW_STEPS,
     GUESS,
     MOST_RUNS,
     Expectation,
@@ -169,3 +170,11 @@ def test_runs_of_other_tokens_or_kinds_do_not_count(tmp_path: Path) -> None:
         assert change[0] in text
         folder.run.write_text(text.replace(*change))
         assert past_runs(tmp_path) == ()
+
+
+def test_a_model_too_large_for_its_time_is_called_so_in_plain_words() -> None:
+    small, large = (expect(1_600_000, 61, 60, size, speed=3e10) for size in ("0.8m", "30m"))
+    assert small is not None and "too large" not in small.sentence
+    assert large is not None and large.steps < FEW_STEPS
+    assert "too large for this time, in which it makes a single step" in large.sentence
+    assert "take a smaller size or more time" in large.sentence and "guess" not in large.sentence

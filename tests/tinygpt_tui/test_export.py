@@ -20,7 +20,7 @@ from markdown_it.token import Token
 from tests.tinygpt_tui.test_session import change, type_, write
 from tinygpt_tui import __version__
 from tinygpt_tui.files import write_new
-from tinygpt_tui.play.export import export
+from tinygpt_tui.play.export import export, jsonl
 from tinygpt_tui.play.passage import Change
 from tinygpt_tui.play.session import Session
 from tinygpt_tui.safe_text import safe_line, safe_text
@@ -331,3 +331,11 @@ def test_an_export_changes_nothing_of_the_session() -> None:
 def test_there_is_no_other_format() -> None:
     with pytest.raises(ValueError, match="'pdf'"):
         export(Session(), "pdf")
+
+
+def test_a_jsonl_export_is_of_the_moment_it_was_asked_for_even_if_another_thread_makes_it_later() -> None:
+    session = branched()
+    make, expected = jsonl(session), export(session, "jsonl")
+    write(session, " and more", at=3)
+    type_(session, "!")
+    assert make() == expected != export(session, "jsonl")

@@ -143,6 +143,26 @@ def test_many_kills_while_commits_run_leave_a_session_that_goes_on(
         history.close()
 
 
+def test_going_over_to_another_session_waits_for_no_disk_and_lets_go_once_all_is_on_it(path: Path) -> None:
+    history, other = opened(path), opened(path)
+    one, two = Session(), Session()
+    one.type("one")
+    history.keep(one, now=True)
+    assert history.flush()
+    with closing(sqlite3.connect(path, isolation_level=None)) as busy:
+        busy.execute("BEGIN IMMEDIATE")
+        one.type(" more")
+        two.type("two")
+        history.keep(two, now=True)
+        assert history.problem == ""  # nobody has waited until writing was given up
+        assert history._left
+        busy.execute("ROLLBACK")
+    assert history.flush() and not history._left
+    assert sorted(kept.title for kept in other.sessions()) == ["one more", "two"]
+    history.close()
+    other.close()
+
+
 def test_a_session_is_open_in_one_process_only_until_that_one_dies(
     path: Path, child: Callable[..., Child]
 ) -> None:
@@ -164,6 +184,7 @@ def test_a_session_is_open_in_one_process_only_until_that_one_dies(
     assert history.flush() and len(history.sessions()) == 2, "a load that failed let go what was open"
     kill(process)
     assert history.load(first.id).text() == "two"
+    assert history.flush()
     process = child("hold", path)
     assert hear(process) == "one more"  # let go by this process, which has gone over to the other
     history.close()

@@ -14,28 +14,37 @@ from tests.tinygpt_tui.driving import drive, screen_text, wait_for
 from tests.tinygpt_tui.scripted_world import playground, scripted_world
 from tinygpt_tui.actions import actions_of
 from tinygpt_tui.screens.help import HelpScreen
-from tinygpt_tui.widgets.key_bar import KEPT, Key, KeyBar, fitting, too_wide
+from tinygpt_tui.widgets.key_bar import HELP, MORE, PALETTE, Key, KeyBar, fitting
 from tinygpt_tui.widgets.prompt import Prompt
 
 KEYS = st.lists(
     st.builds(
-        Key, st.just("x"), st.text(max_size=5), st.text(max_size=12), st.sampled_from((*KEPT, "a", "b"))
+        Key,
+        st.just("x"),
+        st.text(max_size=5),
+        st.text(max_size=12),
+        st.sampled_from((HELP, PALETTE, "a", "b")),
     )
 )
 
 
 @given(KEYS, st.integers(0, 200))
-def test_what_is_shown_fits_in_order_and_the_kept_ones_stay(keys: list[Key], width: int) -> None:
-    found = fitting(keys, width)
-    kept = [key for key in keys if key.action in KEPT]
-    assert [key for key in found if key.action in KEPT] == kept
-    others = [key for key in keys if key.action not in KEPT]
-    shown = [key for key in found if key.action not in KEPT]
+def test_either_all_fit_or_the_first_of_them_and_help_that_says_there_are_more(
+    keys: list[Key], width: int
+) -> None:
+    found = list(fitting(keys, width))
+    if sum(key.cells for key in keys) <= width:
+        assert found == keys
+        return
+    helps = [key for key in found if key.action == HELP]
+    assert len(helps) == sum(key.action == HELP for key in keys) and all(key.label == MORE for key in helps)
+    others = [key for key in keys if key.action not in (HELP, PALETTE)]
+    shown = found[: len(found) - len(helps)]
     assert shown == others[: len(shown)]
     if shown:
-        assert sum(key.cells(too_wide(keys, width)) for key in found) <= width
+        assert sum(key.cells for key in found) <= width
     if len(shown) < len(others):
-        assert sum(key.cells(True) for key in found) + others[len(shown)].cells(True) > width
+        assert sum(key.cells for key in found) + others[len(shown)].cells > width
 
 
 def bar(pilot: Pilot[int]) -> KeyBar:
@@ -48,11 +57,10 @@ def test_no_screen_cuts_a_key_and_every_screen_tells_where_help_is(
     tmp_path: Path, mode: str, width: int
 ) -> None:
     async def story(pilot: Pilot[int]) -> None:
-        await wait_for(pilot, lambda: [key.action for key in bar(pilot).keys][-2:] == ["help", "palette"])
+        await wait_for(pilot, lambda: HELP in [key.action for key in bar(pilot).keys])
         line = screen_text(pilot.app).splitlines()[-1]
-        gap = "" if bar(pilot)._tight else " "
-        assert line == "".join(f" {key.shown} {key.label}{gap}" for key in bar(pilot).keys).rstrip()
-        assert cell_len(line) <= width
+        assert line == "".join(f" {key.shown} {key.label} " for key in bar(pilot).keys).rstrip()
+        assert cell_len(line) <= width and line.endswith(("  ? more", "  ^p commands"))
 
     drive(playground(scripted_world(tmp_path), mode), story, (width, 24))
 

@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 from engine.errors import SettingsError
 from engine.sampler_settings import KNOBS, SamplerSettings
 from tests.tinygpt_tui.driving import drive, screen_text, wait_for
+from tinygpt_tui.actions import actions_of
 from tinygpt_tui.widgets.knob_specs import MAX_SEED, KnobSpec, sampler_spec, seed_spec, speed_spec
 from tinygpt_tui.widgets.knobs import Knob, Knobs
 
@@ -47,6 +48,10 @@ def open_page(story: Any, size: tuple[int, int] = (40, 8)) -> None:
     drive(app, told, size)
 
 
+def of(knobs: Knobs, name: str) -> Knob:
+    return knobs.query_one(f"#knob-{name}", Knob)
+
+
 async def wheel(pilot: Pilot[int], knob: Knob, up: bool) -> None:
     kind = events.MouseScrollUp if up else events.MouseScrollDown
     await pilot._post_mouse_events([kind], knob, offset=(1, 0), button=0)
@@ -64,9 +69,9 @@ def test_every_knob_is_on_the_screen_in_its_line() -> None:
 
 def test_the_wheel_and_the_arrows_turn_by_a_notch_and_say_so() -> None:
     async def story(pilot: Pilot[int], knobs: Knobs, app: Page) -> None:
-        await wheel(pilot, knobs.knob("temperature"), up=True)
-        await wheel(pilot, knobs.knob("top_k"), up=False)
-        knobs.knob("min_p").focus()
+        await wheel(pilot, of(knobs, "temperature"), up=True)
+        await wheel(pilot, of(knobs, "top_k"), up=False)
+        of(knobs, "min_p").focus()
         await pilot.press("right", "left", "left")
         await wait_for(pilot, lambda: len(app.turned) == 5)
         assert app.turned == [
@@ -83,17 +88,17 @@ def test_the_wheel_and_the_arrows_turn_by_a_notch_and_say_so() -> None:
 
 def test_dragging_the_slider_sets_by_position() -> None:
     async def story(pilot: Pilot[int], knobs: Knobs, app: Page) -> None:
-        knob = knobs.knob("temperature")
+        knob = of(knobs, "temperature")
         await pilot.mouse_down(knob, offset=(18, 0))
         await pilot.hover(knob, offset=(39, 0))
-        knobs.set_value("temperature", 0.3)  # while it is dragged, the hand is right
+        of(knobs, "temperature").show(0.3)  # while it is dragged, the hand is right
         assert knob.value == 2.0
         await pilot.mouse_up(knob, offset=(39, 0))
         await wait_for(pilot, lambda: app.turned == [("temperature", 0.0), ("temperature", 2.0)])
         await pilot.hover(knob, offset=(20, 0))
         await pilot.pause()
         assert len(app.turned) == 2
-        knobs.set_value("temperature", 0.3)
+        of(knobs, "temperature").show(0.3)
         assert knob.value == 0.3
 
     open_page(story)
@@ -101,30 +106,30 @@ def test_dragging_the_slider_sets_by_position() -> None:
 
 def test_a_digit_begins_a_value_and_enter_takes_it() -> None:
     async def story(pilot: Pilot[int], knobs: Knobs, app: Page) -> None:
-        knobs.knob("temperature").focus()
+        of(knobs, "temperature").focus()
         await pilot.press("1", ".", "3", "3", "backspace", "7")
         assert "temperature 1.37▏" in screen_text(app)
         await pilot.press("left", "home")  # no turning while typing
         await pilot.press("enter")
         await wait_for(pilot, lambda: app.turned == [("temperature", 1.37)])
         assert "temperature 1.37…" in screen_text(app)
-        knobs.set_value("temperature", 1.37)
+        of(knobs, "temperature").show(1.37)
         await wait_for(pilot, lambda: "1.37 " in screen_text(app))
         await pilot.press("enter", "5", "escape")
-        assert not knobs.knob("temperature").editing and knobs.knob("temperature").value == 1.37
+        assert not of(knobs, "temperature").editing and of(knobs, "temperature").value == 1.37
         await pilot.press("enter", "enter")
-        assert not knobs.knob("temperature").editing and not app.refused
+        assert not of(knobs, "temperature").editing and not app.refused
 
     open_page(story)
 
 
 def test_a_click_on_the_number_edits_and_leaving_drops_it() -> None:
     async def story(pilot: Pilot[int], knobs: Knobs, app: Page) -> None:
-        knob = knobs.knob("speed")
+        knob = of(knobs, "speed")
         await pilot.click(knob, offset=(9, 0))
         await wait_for(pilot, lambda: knob.editing)
         await pilot.press("2", "5")
-        knobs.knob("seed").focus()
+        of(knobs, "seed").focus()
         await wait_for(pilot, lambda: not knob.editing)
         assert not app.turned
         await pilot.click(knob, offset=(3, 0))
@@ -136,7 +141,7 @@ def test_a_click_on_the_number_edits_and_leaving_drops_it() -> None:
 @pytest.mark.parametrize(
     ("name", "keys", "sentence"),
     [
-        ("temperature", "9", "temperature must be a number within 0.01 … 5, not '9'"),
+        ("temperature", "9", "temperature must be 0 (always the likeliest) or 0.01 to 5, not '9'"),
         ("temperature", "0.001", "not '0.001'"),
         ("top_k", "1x", "top-k must be a whole number within 0 … "),
         ("seed", "99999999999999999999", "within 0 … 2^64 - 1"),
@@ -147,7 +152,7 @@ def test_what_is_out_of_range_is_refused_in_a_sentence_and_can_be_mended(
     name: str, keys: str, sentence: str
 ) -> None:
     async def story(pilot: Pilot[int], knobs: Knobs, app: Page) -> None:
-        knob = knobs.knob(name)
+        knob = of(knobs, name)
         knob.focus()
         await pilot.press(*keys, "enter")
         await wait_for(pilot, lambda: app.refused)
@@ -161,7 +166,7 @@ def test_what_is_out_of_range_is_refused_in_a_sentence_and_can_be_mended(
 
 def test_a_paste_is_typed_without_what_could_drive_the_terminal() -> None:
     async def story(pilot: Pilot[int], knobs: Knobs, app: Page) -> None:
-        knob = knobs.knob("seed")
+        knob = of(knobs, "seed")
         knob.focus()
         await pilot.pause()
         knob.post_message(events.Paste("\x1b12\n34" + "5" * 1_000_000))
@@ -173,7 +178,7 @@ def test_a_paste_is_typed_without_what_could_drive_the_terminal() -> None:
 
 def test_focus_is_seen_without_colours_and_a_knob_is_never_disabled() -> None:
     async def story(pilot: Pilot[int], knobs: Knobs, app: Page) -> None:
-        knob = knobs.knob("top_p")
+        knob = of(knobs, "top_p")
         assert not any(span.style.reverse for span in knob.render().spans)
         knob.focus()
         await pilot.pause()
@@ -184,11 +189,11 @@ def test_focus_is_seen_without_colours_and_a_knob_is_never_disabled() -> None:
     open_page(story)
 
 
-def test_the_caller_turns_by_name() -> None:
+def test_the_caller_turns_a_knob_as_the_wheel_would() -> None:
     async def story(pilot: Pilot[int], knobs: Knobs, app: Page) -> None:
-        knobs.turn("temperature", -2)
-        knobs.turn("seed", 1)
-        knobs.turn("speed", -1)
+        of(knobs, "temperature").turn(-2)
+        of(knobs, "seed").turn(1)
+        of(knobs, "speed").turn(-1)
         await wait_for(pilot, lambda: app.turned == [("temperature", 0.7), ("seed", 43), ("speed", 1000)])
 
     open_page(story)
@@ -258,3 +263,10 @@ def test_values_are_shown_with_as_many_decimals_as_they_need() -> None:
     assert sampler_spec("top_k").shown(40) == "40" and sampler_spec("top_k").shown(0) == "off"
     assert KnobSpec("x", "x").shown(None) == "–" and KnobSpec("x", "x").position(3) == 0
     assert KnobSpec("x", "x", notches=(None,), words={None: "all"}).turned(5, 1) == 5
+
+
+def test_whoever_searches_for_a_knob_by_its_name_finds_its_keys() -> None:
+    for action in actions_of("play"):
+        name = next((n for n in KNOBS if action.id.endswith(n.replace("_", "-"))), None)
+        if name is not None:
+            assert SPECS[name].label in f"{action.label} {action.help}"

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import events
+from textual.keys import _character_to_key
 from textual.pilot import Pilot
 from textual.widgets import Button, DirectoryTree, Input, TextArea
 
@@ -120,12 +122,63 @@ def test_a_path_is_typed(tmp_path: Path, here: Path, typed: str) -> None:
     watch(tmp_path, story)
 
 
-def test_a_path_that_is_begun_in_the_tree_goes_on_in_the_field(tmp_path: Path, here: Path) -> None:
+def test_a_path_is_typed_or_pasted_at_once_into_the_line_that_waits_for_it(
+    tmp_path: Path, here: Path
+) -> None:
     async def story(pilot: Pilot[int], world: World) -> None:
+        await press(pilot, "corpus.open")
+        for character in str(here / "my-novel.txt"):  # faster than anybody could look
+            pilot.app.post_message(events.Key(_character_to_key(character), character))
+        pilot.app.post_message(events.Key("enter", "\r"))
+        await wait_for(pilot, lambda: any(row.used for row in world.corpora.rows()), "the path to be taken")
+        await closed(pilot)
+        assert chosen(pilot) == str(here / "my-novel.txt")
         await open_picker(pilot)
-        await pilot.press("tilde", *"texts", "slash", *"letters", "enter")
+        pilot.app.post_message(events.Paste(str(here / "letters")))
+        await pilot.press("enter")
         await closed(pilot)
         assert chosen(pilot) == str(here / "letters")
+
+    watch(tmp_path, story)
+
+
+def test_what_is_typed_or_pasted_in_the_tree_goes_to_the_line(tmp_path: Path, here: Path) -> None:
+    async def story(pilot: Pilot[int], world: World) -> None:
+        tree = await open_picker(pilot)
+        tree.focus()
+        await pilot.press("tilde", "slash", *"texts", "slash", *"letters", "enter")
+        await closed(pilot)
+        assert chosen(pilot) == str(here / "letters")
+        tree = await open_picker(pilot)
+        tree.focus()
+        pilot.app.post_message(events.Paste(str(here / "my-novel.txt")))
+        field = pilot.app.screen.query_one(Input)
+        await wait_for(pilot, lambda: field.value == str(here / "my-novel.txt") and field.has_focus)
+
+    watch(tmp_path, story)
+
+
+def test_where_the_current_folder_is_gone_one_begins_at_home_and_whole_paths_work(
+    tmp_path: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    async def story(pilot: Pilot[int], world: World) -> None:
+        await press(pilot, "corpus.open")
+        await wait_for(pilot, lambda: isinstance(pilot.app.screen, PickFile))
+        await shown(pilot, "▸ texts", "─ ~ ─")
+        await type_path(pilot, "my-novel.txt")
+        await wait_for(
+            pilot, lambda: "The folder you started from is gone: give the whole path" in say(pilot)
+        )
+        await type_path(pilot, str(here / "my-novel.txt"))
+        await closed(pilot)
+        assert world.corpora.paste("a text " * 9)
+        await press(pilot, "corpus.start")
+        await wait_for(pilot, lambda: world.shelf.rows)
 
     watch(tmp_path, story)
 
@@ -174,6 +227,7 @@ def test_hostile_names_are_shown_as_names_and_can_be_chosen(tmp_path: Path, here
         assert not {"\x1b", "\u202e"} & set(screen_text(pilot.app))
         node = next(node for node in tree.root.children if node.data and node.data.path.name == HOSTILE_NAME)
         tree.move_cursor(node)
+        tree.focus()
         await pilot.press("enter")
         await closed(pilot)
         assert chosen(pilot) == str(here / HOSTILE_NAME)
@@ -194,6 +248,7 @@ def test_names_that_are_no_text_can_be_chosen_and_are_remembered(tmp_path: Path,
         await shown(pilot, "▤ odd-�.txt")
         tree = pilot.app.screen.query_one(DirectoryTree)
         tree.move_cursor(next(node for node in tree.root.children if "odd" in str(node.label)))
+        tree.focus()
         await pilot.press("enter")
         await closed(pilot)
         assert os.fsencode(chosen(pilot)) == odd

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from engine import protocol
+from engine.errors import UsageError
 from tests.tinygpt_tui.fake_player import FakeLink
+from tests.tinygpt_tui.scripted_run import ScriptedRun
 from tinygpt_tui.play.desk import Desk
 from tinygpt_tui.play.hearing import Alternatives
 from tinygpt_tui.play.history import History
 from tinygpt_tui.play.passage import Change
 from tinygpt_tui.play.session import Session
+from tinygpt_tui.play.turns import turns_in
+from tinygpt_tui.screens import play_view
 from tinygpt_tui.screens.play_view import (
-    WAITING,
     ShownText,
     alphabet,
     alternatives_of,
+    placeholder_of,
     pointed_of,
     subtitle_of,
     title_of,
@@ -28,6 +35,8 @@ from tinygpt_tui.screens.play_view import (
 )
 from tinygpt_tui.settings_book import SettingsBook
 from tinygpt_tui.sources.player_link import Lost
+from tinygpt_tui.sources.run_watch import RunWatch
+from tinygpt_tui.widgets.transcript_line import shortened
 from tinygpt_tui.widgets.wrapping import LABEL_LIMIT
 
 TURNS = {"user": "You: ", "model": "Pip: "}
@@ -85,8 +94,18 @@ def test_a_mark_is_set_apart_from_the_text_and_never_longer_than_there_is_room_f
     shown = ShownText(session, None)
     assert shown.marks == ((1, "⟨temperature 0.9⟩"), (3, "⟨temperature 1 · top-k 5⟩"))
     written(session, "x", run="狐" * 40, seed=123)
+    assert [label for _, label in shown.marks[:2]] == ["⟨temperature 0.9⟩", "⟨temperature 1 · top-k 5⟩"]
     at, label = shown.marks[-1]
     assert at == 4 and label.startswith("⟨狐狐") and label.endswith("…⟩") and cell_len(label) <= LABEL_LIMIT
+
+
+def test_a_mark_that_is_too_long_leaves_out_whole_parts() -> None:
+    label = "⟨temperature 0.85 · top-k 5 · seed 7⟩"
+    assert shortened(label, 99) == label
+    assert [shortened(label, room) for room in (36, 30, 21, 20, 3, 2, 0)] == [
+        "⟨temperature 0.85 · top-k 5 · …⟩",
+        "⟨temperature 0.85 · …⟩", "⟨…⟩", "⟨…⟩", "⟨…⟩", "…", "",
+    ]  # fmt: skip
 
 
 def test_speakers_are_the_marks_of_a_conversation_without_their_colons() -> None:
@@ -100,6 +119,47 @@ def test_speakers_are_the_marks_of_a_conversation_without_their_colons() -> None
     assert shown.speakers == ((0, "You"), (8, "Pip"), (19, "You"))
 
 
+@given(st.lists(st.text(alphabet="YouPip: \nab", max_size=12), max_size=12), st.integers(0, 3))
+def test_speakers_of_a_growing_text_are_those_of_the_whole_one(parts: list[str], typed: int) -> None:
+    session = Session()
+    shown = ShownText(session, TURNS)
+    session.write("tales", 1, 1, {})
+    for number, part in enumerate(parts):
+        if number == typed:
+            session.type("You: x\nPip: ")
+            session.write("tales", 1, 1, {})
+        for char in part:
+            session.leaf.append(char, 0.5, 0.5, 0)
+        assert shown.speakers == ShownText(session, TURNS).speakers
+
+
+def test_only_the_last_line_of_a_growing_text_is_looked_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = Session()
+    shown = ShownText(session, TURNS)
+    written(session, "You: hi\nPip: hello\n" * 100 + "You: ")
+    assert len(shown.speakers) == 201
+    read: list[int] = []
+    monkeypatch.setattr(
+        play_view, "turns_in", lambda text, turns: read.append(len(text)) or turns_in(text, turns)
+    )
+    session.leaf.append("x", 0.5, 0.5, 0)
+    assert len(shown.speakers) == 201 and read == [6]
+
+
+def test_marks_are_made_anew_only_when_they_can_be_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = Session()
+    shown = ShownText(session, None)
+    written(session, "ab")
+    session.leaf.changes.append(Change(2, {"temperature": 0.9}))
+    assert shown.marks == ((2, "⟨temperature 0.9⟩"),)
+    session.leaf.append("c", 0.5, 0.5, 0)
+    before = shown.marks
+    session.leaf.append("d", 0.5, 0.5, 0)
+    assert shown.marks is before == ((2, "⟨temperature 0.9⟩"),)
+    session.leaf.changes.append(Change(4, {"temperature": 0.5}))
+    assert shown.marks[1:] == ((4, "⟨temperature 0.5⟩"),)
+
+
 def test_the_alternatives_say_of_which_place_they_are(desk: Desk) -> None:
     desk.alternatives = None
     assert alternatives_of(desk).title == "next character" and alternatives_of(desk).symbols == ()
@@ -107,6 +167,12 @@ def test_the_alternatives_say_of_which_place_they_are(desk: Desk) -> None:
     desk.session.type("abc")
     desk.alternatives = Alternatives(1, "b", symbols, None, ())
     assert alternatives_of(desk).title == "next character" and alternatives_of(desk).chosen == "b"
+    assert alternatives_of(desk).at == 1
+    desk.alternatives = Alternatives(None, None, symbols, None, ())
+    assert alternatives_of(desk).at == 3  # behind all there is
+    text = alternatives_of(desk).text
+    desk.session.type("d")
+    assert alternatives_of(desk).text != text
     desk.point_at(1)
     desk.alternatives = Alternatives(1, "b", symbols, None, ())
     assert alternatives_of(desk).title == "instead of character 2"
@@ -171,21 +237,61 @@ def test_a_subtitle_says_what_goes_on(desk: Desk) -> None:
     assert subtitle_of(desk) == "branch 2 of 2 · player lost · not kept"
 
 
-def test_an_empty_page_says_what_is_waited_for(desk: Desk) -> None:
-    assert waiting_of(desk) == WAITING["ready"]
+def test_an_empty_page_says_what_is_waited_for(desk: Desk, tmp_path: Path) -> None:
+    assert waiting_of(desk).startswith("Type how a text begins") and "[ and ] turn" in waiting_of(desk)
     link = desk._link
     assert isinstance(link, FakeLink)
     link.say(Lost("It died."))
     desk.tick(0.0)
-    assert waiting_of(desk) == WAITING["lost"]
+    assert waiting_of(desk) == "The player is gone; a new one is being started."
     link.say(Lost("It died again.", final=True))
     desk.tick(0.0)
-    assert waiting_of(desk) == WAITING["given up"]
+    assert waiting_of(desk) == "The player is gone. Choose a model (m) to start it again."
     link.auto = False
     desk.use("tales-04")
-    assert waiting_of(desk) == WAITING["loading"]
-    desk.run, desk.loading = None, False
-    assert waiting_of(desk) == WAITING["empty"]
+    assert waiting_of(desk) == "The model is being loaded …"
+    desk.loading = False
+    assert waiting_of(desk) == "tales-04 is not loaded. Choose a model (m)."
+    desk.run = None
+    assert waiting_of(desk).startswith("There is no model yet. Press 1 to choose a text, then t to teach it")
+
+
+def test_a_run_that_has_saved_nothing_yet_is_said_to_have_saved_nothing(desk: Desk, tmp_path: Path) -> None:
+    desk.model, desk.loading, desk.following = None, True, "tales-03"
+    with ScriptedRun(tmp_path / "runs", "tales-03") as run:
+        watch = RunWatch(run.folder)
+        watch.poll(0.0)
+        told = "tales-03 has saved no weights yet: the first come within half a minute of training."
+        assert waiting_of(desk, watch.picture) == told
+        run.steps(7)
+        watch.poll(9.0)
+        assert waiting_of(desk, watch.picture) == f"{told} By now it has taken 7 steps."
+        run.save()
+        watch.poll(18.0)
+        assert waiting_of(desk, watch.picture) == "The model is being loaded …"
+
+
+def test_sentences_name_the_keys_that_are_in_force(desk: Desk) -> None:
+    desk.key_of = {"play.cooler": "F2", "play.hotter": "F3"}.__getitem__
+    assert "F2 and F3 turn its temperature" in waiting_of(desk)
+    desk.run, desk.model, desk.key_of = None, None, lambda action: f"<{action}>"
+    assert "Press <app.corpus> to choose a text, then <corpus.start>" in waiting_of(desk)
+    with pytest.raises(UsageError, match=r"train one first .<app.corpus>, then <corpus.start>."):
+        desk.go_on()
+    desk.run = "tales-03"
+    with pytest.raises(UsageError, match=r"the same once more .<play.model>."):
+        desk.go_on()
+
+
+def test_an_empty_prompt_says_whose_turn_it_is(desk: Desk) -> None:
+    assert placeholder_of(desk) == "how does it begin?"
+    assert desk.model is not None
+    desk.model, desk.chat = replace(desk.model, turns=TURNS), True
+    assert placeholder_of(desk) == "your turn, You: what do you say?"
+    desk.submit("hi")
+    assert placeholder_of(desk) == "Pip is speaking …"
+    desk.chat = False
+    assert placeholder_of(desk) == "how does it begin?"
 
 
 @pytest.mark.parametrize(

@@ -169,6 +169,12 @@ def test_the_first_mode_is_that_of_what_was_asked_for(
         playground._first_mode(world, "yours.txt")
 
 
+@pytest.mark.parametrize("target", ["~nobody-of-this-name", "x" * 300, "/there/\0", "a/" * 3000])
+def test_what_is_no_path_is_nothing_of_that_name(tmp_path: Path, target: str) -> None:
+    with pytest.raises(UsageError, match="there is no run, file or catalogue text called"):
+        playground._first_mode(scripted_world(tmp_path), target)
+
+
 def test_a_run_that_trains_is_shown_and_named_when_one_leaves(
     runs: Path, terminal: Callable[..., Terminal]
 ) -> None:

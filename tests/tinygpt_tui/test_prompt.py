@@ -63,6 +63,34 @@ def test_enter_sends_the_exact_text_and_leaves_it_to_the_caller_to_clear() -> No
     open_page(story)
 
 
+def test_what_was_copied_inside_is_pasted_through_the_same_filter() -> None:
+    async def story(pilot: Pilot[int], prompt: Prompt, app: Page) -> None:
+        app.copy_to_clipboard("a\x1b[31m\x9bb\r\nc")
+        await pilot.press("ctrl+v")
+        assert prompt.text == "a[31mb\nc" and "2 control characters were left out." in prompt.problems
+        app.copy_to_clipboard("x" * (MAX_CHARS + 5))
+        await pilot.press("ctrl+v")
+        assert len(prompt.text) == MAX_CHARS
+
+    open_page(story)
+
+
+def test_the_gauge_is_as_wide_before_and_after_the_window_has_slid() -> None:
+    async def story(pilot: Pilot[int], prompt: Prompt, app: Page) -> None:
+        meter = app.query_one(ContextMeter)
+        for width in (16, 24, 30, 41, 80):
+            await pilot.resize_terminal(width, 10)
+            cells = set()
+            for state in ((5, 256, 0), (255, 256, 0), (129, 256, 128), (256, 256, 12_345)):
+                meter.show(*state)
+                line = meter.render().plain
+                assert len(line) <= width or width < 20
+                cells.add(sum(line.count(sign) for sign in "▓░"))
+            assert len(cells) == 1
+
+    open_page(story)
+
+
 @pytest.mark.parametrize("key", ["ctrl+j", "shift+enter", "alt+enter"])
 def test_a_new_line_has_keys_of_its_own(key: str) -> None:
     async def story(pilot: Pilot[int], prompt: Prompt, app: Page) -> None:
@@ -232,7 +260,7 @@ def test_the_meter_shows_how_full_the_window_is_and_that_it_has_slid() -> None:
         line = screen_text(pilot.app).split("\n")[0]
         assert round(line.count("▓") / (line.count("▓") + line.count("░")), 1) == 0.7
         meter.show(300, 256, 1400)
-        await wait_for(pilot, lambda: "256/256 slid, 1,400 unseen" in screen_text(pilot.app))
+        await wait_for(pilot, lambda: "256/256 slid, 1.4 k unseen" in screen_text(pilot.app))
         meter.show(300, 256, 1400)
 
     meter_page(story, 60)

@@ -97,7 +97,7 @@ def test_a_run_without_events_is_known_by_what_was_asked() -> None:
         None,
         None,
     )
-    assert (picture.state, picture.live, picture.resumable) == ("preparing", True, False)
+    assert (picture.state, picture.live) == ("preparing", True)
 
 
 def test_what_the_trainer_settled_is_known() -> None:

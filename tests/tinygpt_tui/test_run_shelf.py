@@ -215,10 +215,9 @@ def test_what_is_put_into_the_trash_leaves_the_list_and_comes_back_whole(
     finished_run(runs, "two", steps=8)
     shelf.scan()
     before = {row.name: row for row in shelf.rows}
-    assert not shelf.can_undo
     shelf.trash("one")
     shelf.trash("two")
-    assert (shelf.rows, shelf.can_undo, len(list((tmp_path / "trash").iterdir()))) == ((), True, 2)
+    assert (shelf.rows, len(list((tmp_path / "trash").iterdir()))) == ((), 2)
     assert shelf.undo_trash() == "two"
     assert shelf.rows[0] == before["two"]
     finished_run(runs, "one", steps=4)
@@ -236,7 +235,32 @@ def test_a_run_that_is_being_trained_stays(runs: Path, shelf: RunShelf) -> None:
         with pytest.raises(BusyError):
             shelf.trash("tales-03")
         assert list(states(shelf)) == ["tales-03"]
-        assert not shelf.can_undo
+        with pytest.raises(UsageError, match="none to put back"):
+            shelf.undo_trash()
+
+
+def refuse(*arguments: object) -> None:
+    raise ResourceError("No space is left on the disk.")
+
+
+def test_putting_back_can_be_tried_again_when_it_failed_and_what_is_gone_does_not_stand_in_the_way(
+    runs: Path, shelf: RunShelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two", "three"):
+        finished_run(runs, name, steps=8)
+    shelf.scan()
+    for name in ("one", "two"):
+        shelf.trash(name)
+    gone = shelf.trash("three")
+
+    shutil.rmtree(gone.path)
+    with pytest.raises(CheckpointError, match="not in the trash any more"):
+        shelf.undo_trash()
+    monkeypatch.setattr("engine.trash._move", refuse)
+    with pytest.raises(ResourceError):
+        shelf.undo_trash()
+    monkeypatch.undo()
+    assert shelf.undo_trash() == "two" and shelf.undo_trash() == "one"
 
 
 def test_the_copy_of_a_run_holds_its_best_checkpoint_and_is_a_run(

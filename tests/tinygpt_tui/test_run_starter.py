@@ -305,3 +305,29 @@ def test_a_real_trainer_is_started_stopped_by_a_signal_and_resumed(
             os.kill(status.pid, signal.SIGKILL)
         until(lambda: starter.tick() or not starter._children)
         starter.close()
+
+
+def test_giving_up_does_not_wait_for_a_text_that_is_being_read_and_no_run_comes_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, over = threading.Event(), threading.Event()
+    read = run_starter.read_corpus
+
+    def slowly(*arguments: Any, **named: Any) -> Any:
+        try:
+            assert go.wait(30)
+            return read(*arguments, **named)
+        finally:
+            over.set()
+
+    monkeypatch.setattr(run_starter, "read_corpus", slowly)
+    launched: list[object] = []
+    starter = RunStarter(tmp_path, tmp_path / "cache", lambda *arguments, **named: launched.append(1) or 1)  # type: ignore[func-returns-value]
+    starter.start("sums", minutes=1)
+    errand = starter._errand
+    assert errand is not None
+    starter.close()
+    assert not over.is_set() and not errand.done  # it has not been waited for
+    go.set()
+    errand.close()
+    assert over.is_set() and launched == [] and not (tmp_path / "runs").exists()

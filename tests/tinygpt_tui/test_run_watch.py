@@ -87,7 +87,7 @@ def test_a_run_is_followed_from_its_request_to_its_end(tmp_path: Path, clock: Cl
         run.steps(20)
         run.finish()
         assert watch.poll(clock())
-        assert (watch.picture.state, watch.picture.resumable, watch.picture.live) == ("done", True, False)
+        assert (watch.picture.state, watch.picture.live) == ("done", False)
         assert watch.picture.done is not None
         assert not watch.poll(clock())
 
@@ -173,7 +173,7 @@ def test_a_dead_trainer_is_seen_and_what_can_be_done_is_said(run: ScriptedRun, c
     run.die()
     assert watch.poll(clock(3.0))
     picture = watch.picture
-    assert (picture.state, picture.live, picture.resumable) == ("died", False, True)
+    assert (picture.state, picture.live) == ("died", False)
     assert picture.message == (
         "The trainer was killed at step 34, or the machine went off: resume it from step 30."
     )
@@ -412,7 +412,7 @@ def test_a_folder_that_is_gone_says_so(run: ScriptedRun, clock: Clock) -> None:
     run.die()
     shutil.rmtree(run.folder.path)
     watch.poll(clock())
-    assert (watch.picture.state, watch.picture.resumable) == ("gone", False)
+    assert watch.picture.state == "gone"
     assert watch.picture.message == "The folder of tales-03 is gone: choose another run."
 
 

@@ -17,6 +17,7 @@ from textual.pilot import Pilot
 from textual.widgets import OptionList, ProgressBar
 
 from engine import catalogue
+from engine.errors import ResourceError
 from engine.facts import About, Done, Fact, Failed, LadderRung, Preview, Speed, Stats, SymbolCount
 from tests.tinygpt_tui.driving import check_picture, check_text, drive, press, screen_text, wait_for
 from tests.tinygpt_tui.scripted_run import SHA256, finished_run
@@ -346,12 +347,13 @@ def test_a_text_that_vanished_is_not_started_and_says_why(tmp_path: Path, novel:
 @pytest.mark.parametrize(
     ("content", "here", "started"),
     [
-        (b"\x00\x01\x02" * 900, "binary", "binary"),
+        (b"\x00\x01\x02" * 900, "choose one that is text, saved as UTF-8", "binary"),
         (b"", "is empty", "is empty"),
-        (b"a\n", "give a longer", "too short"),
+        (b"a\n", "This text has 2 characters: a model needs 18", "This text has 2 characters"),
+        (b"\xe9t\xe9 " * 900, "save it as UTF-8 in an editor", "is not UTF-8"),
     ],
 )
-def test_a_file_that_cannot_be_learned_says_why_here_and_when_it_is_started(
+def test_a_file_that_cannot_be_learned_says_why_and_one_stays_with_it(
     tmp_path: Path, content: bytes, here: str, started: str
 ) -> None:
     path = tmp_path / "odd.txt"
@@ -364,13 +366,63 @@ def test_a_file_that_cannot_be_learned_says_why_here_and_when_it_is_started(
 
     async def story(pilot: Pilot[int], world: World) -> None:
         await wait_for(pilot, lambda: world.facts.look is not None and world.facts.look.finished)
-        await shown(pilot, here)
+        parts: list[Any] = [pilot.app.screen.query_one(name) for name in ("#preview", "#plan")]
+        await wait_for(pilot, lambda: any(here in str(part.render()) for part in parts), here)
+        assert "reads the text" not in screen_text(pilot.app)
         await press(pilot, "corpus.start")
-        await wait_for(pilot, lambda: world.starter.snapshot.state == "failed")
-        await shown(pilot, "✗ ", started)
+        await wait_for(pilot, lambda: started in "".join(told(pilot)))
+        assert "--" not in screen_text(pilot.app)
+        assert pilot.app.current_mode == "corpus" and world.starter.snapshot.state == "idle"
         assert trainers.requests == []
 
     watch(tmp_path, story, launch=trainers, prepare=prepare)
+
+
+def test_a_start_that_fails_brings_one_back_here_with_the_reason(
+    tmp_path: Path, novel: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object, **named: object) -> object:
+        raise ResourceError("my-novel.txt holds 9.0 GiB or more: give a part of it, or --force.")
+
+    monkeypatch.setattr(run_starter, "read_corpus", refuse)
+
+    async def story(pilot: Pilot[int], world: World) -> None:
+        await shown(pilot, "▤ my-novel.txt")
+        await press(pilot, "corpus.start")
+        await wait_for(pilot, lambda: "choose a smaller part of it." in "".join(told(pilot)))
+        await wait_for(pilot, lambda: pilot.app.current_mode == "corpus")
+        assert "--force" not in "".join(told(pilot)) and chosen(pilot) == str(novel)
+        await pilot.press("2")  # and nobody is sent back again
+        await wait_for(pilot, lambda: pilot.app.current_mode == "train")
+        await shown(pilot, "There is no run yet.")
+
+    watch(tmp_path, story, prepare=lambda world: setattr(world, "chosen_corpus", str(novel)))
+
+
+def test_a_changed_setting_moves_its_dial_unless_it_was_turned_here(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int], world: World) -> None:
+        await shown(pilot, "time 2 m 00 s", "kind modern")
+        await press(pilot, "corpus.longer")
+        await shown(pilot, "time 3 m 00 s")
+        world.settings.set("train.time", "7m")
+        world.settings.set("train.arch", "classic")
+        world.settings.set("train.size", "4m")
+        await shown(pilot, "size 4m", "kind classic", "time 3 m 00 s")
+
+    watch(tmp_path, story)
+
+
+def test_a_ladder_that_goes_on_below_says_so_until_one_has_seen_its_end(tmp_path: Path) -> None:
+    about = replace(ABOUT, notices=("read as UTF-16 by the byte order mark", "3 CRLF line ends made LF"))
+    facts = ScriptedFacts(about, PREVIEW, STATS, *RUNGS, Done())
+
+    async def story(pilot: Pilot[int], world: World) -> None:
+        await shown(pilot, "uniform  4.11", "─ ↓ more ─")
+        pilot.app.screen.query_one("#statistics-panel").scroll_end(animate=False)
+        await shown(pilot, "bz2      0.37")
+        await wait_for(pilot, lambda: "↓ more" not in screen_text(pilot.app))
+
+    watch(tmp_path, story, (80, 24), facts)
 
 
 def test_own_texts_are_remembered_and_can_be_forgotten(tmp_path: Path, novel: Path) -> None:
@@ -383,8 +435,9 @@ def test_own_texts_are_remembered_and_can_be_forgotten(tmp_path: Path, novel: Pa
         await shown(pilot, "▤ my-novel.txt")
         assert chosen(pilot) == str(novel)
         await press(pilot, "corpus.forget")
-        await wait_for(pilot, lambda: "my-novel" not in screen_text(pilot.app))
-        assert chosen(pilot) == "tales" and novel.exists()
+        await wait_for(pilot, lambda: chosen(pilot) == "tales")
+        assert novel.exists() and world.corpora.row(str(novel)) is None
+        await wait_for(pilot, lambda: f"o opens it again: {novel}" in "".join(told(pilot)))
         await press(pilot, "corpus.forget", 1)
         await shown(pilot, "The texts of the catalogue stay")
         assert "● Tales" in screen_text(pilot.app)
@@ -487,7 +540,7 @@ def test_a_text_is_fetched_with_its_progress_and_then_shown(tmp_path: Path, net:
     with_net(tmp_path, story, net)
 
 
-def test_training_on_a_text_that_is_not_here_fetches_it_and_a_second_key_does_not_give_it_up(
+def test_training_on_a_text_that_is_not_here_fetches_it_first_and_then_starts(
     tmp_path: Path, net: Net
 ) -> None:
     trainers = Trainers()
@@ -495,13 +548,36 @@ def test_training_on_a_text_that_is_not_here_fetches_it_and_a_second_key_does_no
     async def story(pilot: Pilot[int], world: World) -> None:
         await press(pilot, "corpus.start")
         await shown(pilot, "fetching Names")
+        await wait_for(pilot, lambda: "the training starts when it is here" in "".join(told(pilot)))
         await press(pilot, "corpus.start")
         await shown(pilot, "Names is just being fetched")
         assert world.downloading.busy and trainers.requests == []
         net.go.set()
-        await shown(pilot, "● Names")
-        await press(pilot, "corpus.start")
         await wait_for(pilot, lambda: len(trainers.requests) == 1)
+        assert trainers.requests[0]["corpus"]["name"] == "names" and pilot.app.current_mode == "train"
+
+    with_net(tmp_path, story, net, launch=trainers)
+
+
+@pytest.mark.parametrize("leave", [True, False])
+def test_a_text_that_arrives_is_trained_on_only_if_that_is_still_wanted(
+    tmp_path: Path, net: Net, leave: bool
+) -> None:
+    trainers = Trainers()
+
+    async def story(pilot: Pilot[int], world: World) -> None:
+        await press(pilot, "corpus.start" if leave else "corpus.fetch")
+        await shown(pilot, "fetching Names")
+        if leave:
+            await pilot.press("4")
+            await wait_for(pilot, lambda: pilot.app.current_mode == "runs")
+        net.go.set()
+        await wait_for(pilot, lambda: world.downloading.snapshot.state == "done")
+        if leave:
+            await pilot.press("1")
+        await shown(pilot, "● Names")
+        await wait_for(pilot, lambda: "Names is here." in told(pilot))
+        assert pilot.app.current_mode == "corpus" and trainers.requests == []
 
     with_net(tmp_path, story, net, launch=trainers)
 
@@ -536,13 +612,13 @@ def test_fetching_can_be_given_up(tmp_path: Path, net: Net) -> None:
 
 def test_fetching_that_fails_says_why_and_what_works_without(tmp_path: Path, net: Net) -> None:
     async def story(pilot: Pilot[int], world: World) -> None:
-        net.error = OSError("the cable was cut")
+        net.error = OSError(-2, "Name or service not known")
         await press(pilot, "corpus.fetch")
         await shown(pilot, "fetching Names")
         net.go.set()
         await wait_for(pilot, lambda: told(pilot))
         (message,) = told(pilot)
-        assert "the cable was cut" in message and "built in: tales" in message
+        assert "the server was not reached (is there a network?)" in message and "built in: tales" in message
         assert "fetching Names" not in screen_text(pilot.app) and "⇩ Names" in screen_text(pilot.app)
 
     with_net(tmp_path, story, net)
@@ -606,7 +682,7 @@ def test_the_screen_is_drawn_as_stored(
 @pytest.mark.parametrize("size", [(60, 16), (80, 24), (120, 40)])
 def test_nothing_of_the_dials_and_the_footer_is_cut(tmp_path: Path, size: tuple[int, int]) -> None:
     async def story(pilot: Pilot[int], world: World) -> None:
-        await shown(pilot, "[ ] time 2 m 00 s   s size auto", "a kind modern", "? help")
+        await shown(pilot, "[ ] time 2 m 00 s   s size auto", "a kind modern", "? ")
         assert size[0] < 80 or screen_text(pilot.app).endswith("^p commands")
         assert pilot.app.screen.query_one(OptionList).size.width >= 26
 

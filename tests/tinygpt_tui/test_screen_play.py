@@ -54,7 +54,7 @@ def test_enter_sends_the_prompt_and_the_text_streams_on_behind_it_in_other_looks
         assert asked.sampler == world.desk.settings.to_json()
         assert pilot.app.focused is text_of(pilot) and pilot.app.screen.query_one(Prompt).text == ""
         await writes(pilot, world, link, 9)
-        await shown(pilot, "│ Once The quick▌ ", "9 char/s", "context ▓▓", "14/128")
+        await shown(pilot, "│ Once The quick▌ ", "9 char/s", "context ▓", "14/128")
         looks = [(text, style.bold) for text, style, _ in text_of(pilot).render_line(0)]
         assert [text for text, bold in looks if bold] == [*"Once ", "▌"]
         await writes(pilot, world, link, 6)
@@ -197,7 +197,9 @@ def test_a_conversation_is_a_chat_with_speakers(tmp_path: Path) -> None:
         asked = last(link, protocol.Generate)
         assert asked.text == "You: hello\nPip: " and asked.stop == ("\n",)
         assert isinstance(pilot.app.focused, Prompt)  # the next line follows at once
+        await shown(pilot, "│ Pip is speaking …")
         await writes(pilot, world, link, len(scripted_player.STORY) - 1)
+        await shown(pilot, "│ your turn, You: what do you say?")
         await wait_for(pilot, lambda: world.desk.state == "ready")
         await typed(pilot, "and then")
         await pilot.press("enter")
@@ -209,10 +211,10 @@ def test_a_conversation_is_a_chat_with_speakers(tmp_path: Path) -> None:
         await press(pilot, "play.stop")
         await press(pilot, "play.stop")
         await press(pilot, "play.chat")
-        await told(pilot, "Writing freely.")
+        await told(pilot, "Chat: off.")
         await shown(pilot, "│ sleep. Was")
         await press(pilot, "play.chat")
-        await told(pilot, "Taking turns.")
+        await told(pilot, "Chat: on.")
         await shown(pilot, "│      sleep. Was")
         await pilot.hover(Transcript, offset=(6, 1))
         await shown(pilot, f"instead of character {len('You: hello') + 1 + 7}", "h rank")

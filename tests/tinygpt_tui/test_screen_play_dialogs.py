@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
 from engine import protocol
-from tests.tinygpt_tui.driving import press, screen_text, wait_for
+from tests.tinygpt_tui.driving import drive, press, screen_text, wait_for
 from tests.tinygpt_tui.fake_player import FakeLink
 from tests.tinygpt_tui.play_stage import (
     HARMLESS,
@@ -27,7 +29,8 @@ from tests.tinygpt_tui.play_stage import (
     writes,
 )
 from tests.tinygpt_tui.scripted_run import ScriptedRun, finished_run
-from tests.tinygpt_tui.scripted_world import scripted_world
+from tests.tinygpt_tui.scripted_world import playground, scripted_world
+from tinygpt_tui.play.history import History, Kept
 from tinygpt_tui.screens.dialogs import AskLine, Choose
 from tinygpt_tui.sources.player_link import Lost
 from tinygpt_tui.world import World
@@ -200,9 +203,10 @@ def test_a_player_that_was_given_up_comes_again_with_the_model_that_is_chosen(tm
 
 def test_without_runs_the_list_says_how_to_get_one(tmp_path: Path) -> None:
     async def story(pilot: Pilot[int], world: World, link: FakeLink) -> None:
+        world.settings.set("ui.keys", {"app.corpus": "f5"})
         await press(pilot, "play.model")
         await dialog(pilot, Choose)
-        await shown(pilot, "There are no runs yet")
+        await shown(pilot, "There are no runs yet: train one (f5, then t).")
         await pilot.press("escape")
         await page(pilot)
 
@@ -212,6 +216,7 @@ def test_without_runs_the_list_says_how_to_get_one(tmp_path: Path) -> None:
 def test_the_newest_weights_of_what_trains_are_followed_or_not(tmp_path: Path, runs: Path) -> None:
     with ScriptedRun(runs, "live-01", created="2026-01-01T00:00:00Z") as live:
         live.steps(10)
+        live.save()
 
         async def story(pilot: Pilot[int], world: World, link: FakeLink) -> None:
             text_of(pilot).focus()
@@ -222,8 +227,9 @@ def test_the_newest_weights_of_what_trains_are_followed_or_not(tmp_path: Path, r
             await shown(pilot, "live-01 @ step 1,000 · follows the training")
             assert last(link, protocol.Follow) == protocol.Follow("live-01")
             await press(pilot, "play.follow")
-            await told(pilot, "Stays with the weights of step 1,000.")
+            await told(pilot, "Follows no more: the best weights of live-01 write from now on.")
             assert last(link, protocol.Follow) == protocol.Follow(None)
+            assert last(link, protocol.Load) == protocol.Load("live-01")
             await shown(pilot, "live-01 @ step 1,000 · val")
             live.finish()
             await wait_for(pilot, lambda: not world.is_live("live-01"))
@@ -231,6 +237,135 @@ def test_the_newest_weights_of_what_trains_are_followed_or_not(tmp_path: Path, r
             await told(pilot, "No run is training at the moment")
 
         open_play(tmp_path, story)
+
+
+def test_the_text_that_is_there_again_has_its_own_model_unless_another_run_was_asked_for(
+    tmp_path: Path, runs: Path
+) -> None:
+    finished_run(runs, "novel-01", 4, created="2026-01-01T00:00:00Z")
+    finished_run(runs, "tales-03", 4)
+
+    async def write(pilot: Pilot[int], world: World, link: FakeLink) -> None:
+        assert last(link, protocol.Load) == protocol.Load("tales-03")  # the newest
+        world.desk.use("novel-01")
+        await wait_for(pilot, lambda: world.desk.state == "ready")
+        world.desk.set_knob("temperature", 1.35)
+        await begin(pilot, world, link, "Once ", 9)
+
+    async def again(pilot: Pilot[int], world: World, link: FakeLink) -> None:
+        await shown(pilot, "novel-01 @ step 1,000", "│ Once The quick", "temperature 1.35")
+        assert link.requests(protocol.Load) == [protocol.Load("novel-01")]
+
+    open_play(tmp_path, write)
+    open_play(tmp_path, again)
+    world = scripted_world(tmp_path, link=(link := FakeLink()))
+    world.chosen_run = "tales-03"  # as on the command line
+    world.begin()
+    assert last(link, protocol.Load) == protocol.Load("tales-03")
+    asyncio.run(world.end())
+
+
+def test_a_run_that_trains_for_the_first_time_is_followed_as_soon_as_somebody_looks(
+    tmp_path: Path, runs: Path
+) -> None:
+    with ScriptedRun(runs, "live-01") as live:
+
+        async def story(pilot: Pilot[int], world: World, link: FakeLink) -> None:
+            await wait_for(pilot, lambda: world.desk.following == "live-01")
+            await shown(pilot, "live-01 @ step 1,000 · follows the training")
+            live.save()
+            live.finish()
+            await told(pilot, "The training of live-01 has ended: its best weights write from now on.")
+            await shown(pilot, "live-01 @ step 1,000 · val")
+
+        world = scripted_world(tmp_path)
+        assert world.current_run == "live-01"
+        link = FakeLink(per_take=0)
+        world = scripted_world(tmp_path, link=link)
+        shelf_rows, world.shelf._rows = world.shelf._rows, ()  # it begins while the playground is open
+
+        async def tell(pilot: Pilot[int]) -> None:
+            await shown(pilot, "There is no model yet.")
+            world.shelf._rows = shelf_rows
+            await story(pilot, world, link)
+
+        drive(playground(world, "play"), tell)
+
+
+def test_a_run_without_weights_is_not_gone_over_to(tmp_path: Path, runs: Path) -> None:
+    with ScriptedRun(runs, "live-01", created="2026-01-01T00:00:00Z") as live:
+        live.steps(10)
+
+        async def story(pilot: Pilot[int], world: World, link: FakeLink) -> None:
+            text_of(pilot).focus()
+            world.desk.use("tales-03")
+            await shown(pilot, "tales-03 @ step 1,000 · val")
+            await press(pilot, "play.follow")
+            await told(pilot, "live-01 has saved no weights yet")
+            await press(pilot, "play.model")
+            await dialog(pilot, Choose)
+            await pilot.press(*"live", "enter")
+            await told(pilot, "live-01 has saved no weights yet")
+            await shown(pilot, "tales-03 @ step 1,000 · val")
+            assert world.desk.state == "ready"
+
+        live.status("training")
+        open_play(tmp_path, story)
+
+
+def test_only_the_newest_search_is_shown_and_nobody_is_followed_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gates = {wanted: threading.Event() for wanted in ("heron", "owl", "fox")}
+
+    def search(history: History, wanted: str, **named: object) -> list[Kept]:
+        gates[wanted].wait(20)
+        return []
+
+    monkeypatch.setattr(History, "search", search)
+
+    async def look_for(pilot: Pilot[int], wanted: str) -> None:
+        text_of(pilot).focus()
+        await press(pilot, "play.search")
+        await dialog(pilot, AskLine)
+        await typed(pilot, wanted)
+        await pilot.press("enter")
+        await page(pilot)
+
+    async def story(pilot: Pilot[int], world: World, link: FakeLink) -> None:
+        await look_for(pilot, "heron")
+        await look_for(pilot, "owl")
+        gates["heron"].set()
+        gates["owl"].set()
+        await dialog(pilot, Choose)
+        await shown(pilot, "No session holds 'owl'.")
+        await pilot.press("escape")
+        await page(pilot)
+        await look_for(pilot, "fox")
+        await pilot.press("4")
+        await wait_for(pilot, lambda: pilot.app.current_mode == "runs")
+        gates["fox"].set()
+        await pilot.press("3")
+        await wait_for(pilot, lambda: pilot.app.current_mode == "play")
+        await press(pilot, "play.search")  # several ticks later nothing but this has come
+        await dialog(pilot, AskLine)
+
+    open_play(tmp_path, story)
+
+
+def test_saving_where_the_folder_is_gone_is_refused_in_a_sentence(tmp_path: Path, here: Path) -> None:
+    async def story(pilot: Pilot[int], world: World, link: FakeLink) -> None:
+        await begin(pilot, world, link, "Once ", 9)
+        await stop(pilot, world)
+        here.rmdir()
+        for wanted in ("md:", "jsonl:"):
+            await press(pilot, "play.export")
+            await dialog(pilot, Choose)
+            await pilot.press(*wanted, "enter")
+            await told(pilot, "The folder you started from is gone")
+            await page(pilot)
+
+    open_play(tmp_path, story)
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_each_knob_turns_by_its_keys_from_the_very_next_character_on(tmp_path: P
         assert last(link, protocol.Set).sampler == {
             "temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "repetition": 0.0,
         }  # fmt: skip
-        await shown(pilot, "temperature 1.00", "top-k off", "⟨temperat…▌")
+        await shown(pilot, "temperature 1.00", "top-k off", "⟨…⟩▌")
         await writes(pilot, world, link, 3)
         await shown(pilot, "w⟨temperature 1 · top-k off⟩n f▌")
 
@@ -199,7 +199,7 @@ def test_knobs_turn_by_wheel_drag_and_typing(tmp_path: Path, size: tuple[int, in
         await pilot.press("1", ".", "2", "5", "enter")
         await wait_for(pilot, lambda: last(link, protocol.Set).sampler == {"temperature": 1.25})
         await pilot.press("9", "enter")
-        await told(pilot, "The setting temperature must be a number within 0.01 … 5, not '9'.")
+        await told(pilot, "The setting temperature must be 0 (always the likeliest) or 0.01 to 5, not '9'.")
         await pilot.press("escape")
         knob(pilot, "seed").focus()
         await pilot.press("4", "2", "enter")

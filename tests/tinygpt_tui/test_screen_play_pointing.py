@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from textual.pilot import Pilot
 
 from engine import protocol
@@ -95,6 +96,72 @@ def test_another_character_is_picked_and_a_branch_streams_on_with_the_same_dice(
         await wait_for(pilot, lambda: len(link.requests(protocol.Generate)) == 3)
         assert last(link, protocol.Generate).text.startswith(f"Once The qui{symbol.c}The ")
         assert len(world.desk.session.all) == 7
+
+    open_play(tmp_path, story)
+
+
+def test_the_alternatives_open_on_what_stands_there_and_say_what_to_do(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int], world: World, link: FakeLink) -> None:
+        view = pilot.app.screen.query_one(Distribution)
+
+        async def opened(at: int) -> None:
+            place = world.desk.session.place(at)
+            assert place is not None
+            await wait_for(
+                pilot, lambda: view.highlighted is not None and view.highlighted.c == place.c, place.c
+            )
+
+        await begin(pilot, world, link, "Once ", 9)
+        await stop(pilot, world)
+        await pilot.press("left", "enter")
+        await opened(13)
+        await shown(pilot, " ↑↓ choose", "take", "esc back")
+        await pilot.press("down", "down", "escape")
+        assert pilot.app.focused is text_of(pilot) and view.highlighted is None
+        await pilot.press("left", "left", "left", "enter")
+        await opened(10)
+        await pilot.press("enter")  # what stands there, and nothing that was looked at before
+        await wait_for(pilot, lambda: len(link.requests(protocol.Generate)) == 2)
+        assert last(link, protocol.Generate).text == "Once The qu"
+
+    open_play(tmp_path, story)
+
+
+@pytest.mark.parametrize("act", ["play.undo", "play.step", "play.seed"])
+def test_an_act_that_lets_go_of_the_place_takes_the_cursor_away_too(tmp_path: Path, act: str) -> None:
+    async def story(pilot: Pilot[int], world: World, link: FakeLink) -> None:
+        await begin(pilot, world, link, "Once ", 9)
+        if act != "play.seed":
+            await stop(pilot, world)
+            world.desk.submit(" and")
+            await writes(pilot, world, link, 3)
+            await stop(pilot, world)
+        text_of(pilot).move_to(3)
+        await wait_for(pilot, lambda: world.desk.pointing == 3)
+        await press(pilot, act)
+        await wait_for(pilot, lambda: world.desk.pointing is None)
+        await wait_for(pilot, lambda: text_of(pilot).cursor is None, "the cursor to go")
+
+    open_play(tmp_path, story)
+
+
+def test_a_symbol_is_put_where_it_was_shown_however_much_is_written_meanwhile(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int], world: World, link: FakeLink) -> None:
+        await begin(pilot, world, link, "Once ", 9)
+        view = pilot.app.screen.query_one(Distribution)
+        await wait_for(pilot, lambda: view.view.at == 13 and view.view.chosen == "k")
+        picked = Distribution.Picked(view.view.symbols[2], 2, view.view)
+        await writes(pilot, world, link, 5)
+        view.post_message(picked)
+        await wait_for(pilot, lambda: len(link.requests(protocol.Generate)) == 2)
+        assert last(link, protocol.Generate).text == "Once The quic" + picked.symbol.c
+        await stop(pilot, world)
+        world.desk.undo()
+        view.post_message(
+            Distribution.Picked(picked.symbol, 2, picked.view)
+        )  # of a text that is no longer shown
+        await told(pilot, "The place is another one by now")
+        assert len(link.requests(protocol.Generate)) == 2
 
     open_play(tmp_path, story)
 

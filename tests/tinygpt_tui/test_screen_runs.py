@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Button, Input
+from textual.widgets import Button, Input, TextArea
 
 from tests.tinygpt_tui.driving import check_picture, check_text, drive, press, screen_text, wait_for
 from tests.tinygpt_tui.fake_player import FakeLink
 from tests.tinygpt_tui.scripted_run import ScriptedRun, died_run, failed_run, finished_run, stopped_run
 from tests.tinygpt_tui.scripted_world import playground, scripted_world
-from tinygpt_tui.screens.runs import MOST_COMPARED, RunsScreen, RunTable
+from tinygpt_tui.screens.runs import COLUMNS, GAP, MOST_COMPARED, WORDS, RunsScreen, RunTable, columns_for
 from tinygpt_tui.sources import run_shelf, run_watch
 from tinygpt_tui.world import World
 
@@ -303,12 +303,103 @@ def test_a_note_is_written_down_and_shown(tmp_path: Path, runs: Path, shelf: Scr
     async def story(pilot: Pilot[int], world: World) -> None:
         await press(pilot, "runs.note")
         await shown(pilot, "note on tales-03")
-        await answer(pilot, "the good one")
+        await wait_for(pilot, lambda: isinstance(pilot.app.focused, TextArea))
+        await pilot.press(*"the good one", "tab", "enter")
         await shown(pilot, "│ the good one")
         assert json.loads((runs / "tales-03" / "meta.json").read_text())["notes"] == "the good one"
 
     tell(tmp_path, story)
     tell(tmp_path, lambda pilot, world: shown(pilot, "modern", "the good one", "note"), (200, 60))
+
+
+def test_a_note_of_several_lines_stays_as_it_is_unless_it_is_changed(
+    tmp_path: Path, runs: Path, shelf: ScriptedRun
+) -> None:
+    note = "line one\n\tline two \x1b[31m"
+
+    def notes() -> str:
+        return str(json.loads((runs / "tales-03" / "meta.json").read_text())["notes"])
+
+    async def story(pilot: Pilot[int], world: World) -> None:
+        world.shelf.note("tales-03", note)
+        await press(pilot, "runs.note")
+        await wait_for(pilot, lambda: isinstance(pilot.app.focused, TextArea))
+        await pilot.press("tab", "enter")
+        await wait_for(pilot, lambda: len(pilot.app.screen_stack) == 1)
+        assert notes() == note
+        await press(pilot, "runs.note")
+        await wait_for(pilot, lambda: isinstance(pilot.app.focused, TextArea))
+        await pilot.press("enter", *"three", "tab", "enter")
+        await wait_for(pilot, lambda: notes() == note + "\nthree")
+
+    tell(tmp_path, story)
+
+
+def test_every_sentence_calls_a_run_as_the_person_does(
+    tmp_path: Path, runs: Path, shelf: ScriptedRun
+) -> None:
+    async def story(pilot: Pilot[int], world: World) -> None:
+        await choose(pilot, "tales-02")
+        world.shelf.rename("tales-02", "my heron")
+        await shown(pilot, "─ my heron ─", "/tales-02")
+        await press(pilot, "runs.note")
+        await shown(pilot, "note on my heron")
+        await pilot.press("escape")
+        await press(pilot, "runs.delete")
+        await shown(pilot, "Move my heron (")
+        await wait_for(pilot, lambda: isinstance(pilot.app.focused, Button))
+        await pilot.press("enter")
+        await told(pilot, "my heron is in the trash")
+        await press(pilot, "runs.undo")
+        await told(pilot, "my heron is back.")
+
+    tell(tmp_path, story)
+
+
+def test_all_marked_runs_go_to_the_trash_after_one_question(
+    tmp_path: Path, runs: Path, shelf: ScriptedRun
+) -> None:
+    async def story(pilot: Pilot[int], world: World) -> None:
+        for name in ("tales-02", "tales-01"):
+            await choose(pilot, name)
+            await press(pilot, "runs.mark")
+        await choose(pilot, "tales-03")
+        await press(pilot, "runs.delete")
+        await shown(pilot, "Move these 2 runs, tales-02, tales-01")
+        await wait_for(pilot, lambda: isinstance(pilot.app.focused, Button))
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: not {"tales-01", "tales-02"} & set(names(pilot)))
+        await told(pilot, "tales-02, tales-01 are in the trash")
+        await press(pilot, "runs.undo")
+        await press(pilot, "runs.undo")
+        await wait_for(pilot, lambda: {"tales-01", "tales-02"} <= set(names(pilot)))
+
+    tell(tmp_path, story)
+
+
+def test_no_column_of_figures_is_cut_at_any_width() -> None:
+    widths = dict(COLUMNS)
+    for cells in range(40, 220):
+        columns = columns_for(cells)
+        assert [title for title, _ in columns] == [title for title, _ in COLUMNS][: len(columns)]
+        assert sum(width + GAP for _, width in columns) <= cells
+        assert all(width == widths[title] or title in WORDS for title, width in columns)
+    assert columns_for(200) == list(COLUMNS) and columns_for(-3) == list(COLUMNS[:2])
+
+
+def test_the_panels_look_the_same_when_the_settings_have_been_seen(
+    tmp_path: Path, shelf: ScriptedRun
+) -> None:
+    async def story(pilot: Pilot[int], world: World) -> None:
+        await shown(pilot, "╭─ tales-03 ─")
+        await pilot.press("5")
+        await wait_for(pilot, lambda: pilot.app.current_mode == "settings")
+        await shown(pilot, "temperature")
+        await pilot.press("4")
+        await shown(pilot, "╭─ tales-03 ─")
+        assert "┌" not in screen_text(pilot.app)
+
+    tell(tmp_path, story)
 
 
 def test_a_run_goes_to_the_trash_when_that_is_confirmed_and_comes_back(
@@ -392,7 +483,7 @@ def test_names_labels_and_notes_can_do_nothing_to_the_terminal(tmp_path: Path, r
     (runs / "[red]x" / "meta.json").write_text(json.dumps({"version": 1, "label": HOSTILE, "notes": HOSTILE}))
 
     async def story(pilot: Pilot[int], world: World) -> None:
-        await shown(pilot, f"{HARMLESS}", "─ [red]x ─", f"learns {HARMLESS}")
+        await shown(pilot, f"{HARMLESS}", "/[red]x", f"learns {HARMLESS}")
         for action in ("runs.rename", "runs.note", "runs.delete"):
             await press(pilot, action)
             await shown(pilot, "[red]x")

@@ -27,6 +27,7 @@ from tests.tinygpt_tui.train_stage import runs as runs
 from tinygpt_tui.screens.train_view import (
     facts_of,
 )
+from tinygpt_tui.widgets.key_bar import KeyBar
 from tinygpt_tui.widgets.samples import Samples
 from tinygpt_tui.world import World
 
@@ -98,9 +99,47 @@ def test_a_run_without_a_trainer_says_so_when_it_is_asked(tmp_path: Path, runs: 
     async def story(pilot: Pilot[int], world: World) -> None:
         await shown(pilot, "✓ Done: 400 steps")
         await press(pilot, "train.pause")
-        await shown(pilot, "tales-01 is done, so there is no trainer to ask")
-        await press(pilot, "train.resume")
-        await shown(pilot, "tales-01 is finished: e lets it go on")
+        sentence = "No trainer is at work on tales-01 any more. r lets it go on."
+        await wait_for(pilot, lambda: sentence in [note.message for note in pilot.app._notifications])
+
+    watch(tmp_path, story)
+
+
+def test_a_model_that_counts_is_done_and_every_key_says_so(tmp_path: Path, runs: Path) -> None:
+    finished_run(runs, steps=4, arch="ngram")
+
+    async def story(pilot: Pilot[int], world: World) -> None:
+        await shown(pilot, "✓ Done: 4 steps")
+        assert "train on" not in screen_text(pilot.app)
+        for action in ("train.pause", "train.extend", "train.resume"):
+            pilot.app.clear_notifications()
+            await press(pilot, action)
+            await wait_for(
+                pilot,
+                lambda: any("done once it has counted" in note.message for note in pilot.app._notifications),
+            )
+
+    watch(tmp_path, story)
+
+
+def test_the_footer_has_the_keys_that_mean_something_now(tmp_path: Path, runs: Path) -> None:
+    run = finished_run(runs, created="2026-01-01T03:04:05Z")
+    stopped_run(runs, "tales-02")
+
+    async def story(pilot: Pilot[int], world: World) -> None:
+        def keys() -> set[str]:
+            return {key.action for key in pilot.app.screen.query_one(KeyBar).keys}
+
+        world.chosen_run = run.name
+        await wait_for(
+            pilot, lambda: {"extend", "play"} <= keys() and not {"pause", "stop", "resume"} & keys()
+        )
+        world.chosen_run = "tales-02"
+        await wait_for(pilot, lambda: {"resume", "play"} <= keys() and not {"pause", "extend"} & keys())
+        run.resume(600)
+        world.chosen_run = run.name
+        await wait_for(pilot, lambda: {"pause", "stop", "slower"} <= keys() and "resume" not in keys())
+        run.die()
 
     watch(tmp_path, story)
 
@@ -142,13 +181,14 @@ def test_a_run_that_ended_early_says_how_and_goes_on_with_one_key(
     watch(tmp_path, story, launch=launch)
 
 
-def test_a_finished_run_is_extended_by_half_of_its_steps(tmp_path: Path, runs: Path) -> None:
+@pytest.mark.parametrize("action", ["train.extend", "train.resume"])
+def test_a_finished_run_is_extended_by_half_of_its_steps(tmp_path: Path, runs: Path, action: str) -> None:
     run = finished_run(runs)
     launch = Launcher(run)
 
     async def story(pilot: Pilot[int], world: World) -> None:
         await shown(pilot, "✓ Done")
-        await press(pilot, "train.extend")
+        await press(pilot, action)
         await shown(pilot, "● training", "400 / 600")
         assert launch.totals == [600]
         run.die()

@@ -8,7 +8,7 @@ from array import array
 import pytest
 
 from tests.tinygpt_tui.test_passage import calls
-from tinygpt_tui.play.passage import Change, Passage, Settings
+from tinygpt_tui.play.passage import Change, Pages, Passage, Settings
 from tinygpt_tui.play.session import Mark, Session
 
 KNOBS = {"temperature": 0.8, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "repetition": 0.0}
@@ -384,3 +384,24 @@ def test_reading_and_growing_cost_the_same_however_long_the_text_is() -> None:
         return counted
 
     assert 0 < cost(100) == cost(30_000)
+
+
+def test_a_part_of_the_text_is_read_without_walking_all_passages(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = Session()
+    for number in range(300):
+        session.type(f"{number:03}\n")
+        passage = session.write("fox", 1, 1, {})
+        for char in "written ":
+            passage.append(char, 0.5, 0.25, 0)
+    read: list[int] = []
+    whole, slice_of = session.text(), Pages.slice
+    monkeypatch.setattr(Pages, "slice", lambda self, start, end: read.append(1) or slice_of(self, start, end))
+    end = session.length
+    assert session.text(end - 12, end) == whole[-12:] == "299\nwritten " and len(read) <= 3
+    assert session.spans(end - 10, end - 4) == [(end - 10, end - 8, "typed"), (end - 8, end - 4, "written")]
+    assert len(session.spans()) == 600 and session.spans(6, 6) == []
+    place = session.place(end - 1)
+    assert place is not None and place.passage is session.leaf and place.offset == 7
+    marks = session.marks()
+    session.leaf.append("x", 0.5, 0.25, 0)
+    assert session.marks() is marks

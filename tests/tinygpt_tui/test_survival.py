@@ -137,7 +137,7 @@ def test_a_run_goes_on_to_its_end_when_the_interface_is_killed(
     with open_playground(place) as again:
         leave_prompt(again)
         again.send("2")
-        again.wait_until(lambda screen: f"Done: {status['step']:,} steps" in screen)
+        again.wait_until(lambda screen: f"Done: {status['step']:,} step" in screen)
         again.send("x")
         again.wait_until(lambda screen: "Saved" in screen)
     (saved,) = tmp_path.glob("*-loss*.txt")

@@ -24,6 +24,7 @@ from tinygpt_tui.screens.train_view import (
     log_of,
     news_of,
     short_facts_of,
+    steps_more,
     tabs_of,
     waiting_for,
 )
@@ -60,7 +61,7 @@ def test_what_is_not_known_is_a_dash_and_nothing_fails(tmp_path: Path, runs: Pat
     assert text_of(short_facts_of(picture, "bits", 60))
     assert log_of(picture) == []
     assert news_of(picture, lambda action: "r").text
-    assert waiting_for(picture)
+    assert waiting_for(picture, str)
     assert chart_of(picture, [], "nats").last_step is None
     assert "unknown text" in curve_text(picture, "loss", "", "")
 
@@ -70,6 +71,53 @@ def test_a_run_that_counts_has_no_steps_to_show(tmp_path: Path, runs: Path) -> N
         run.steps(1)
         run.eval()
     assert "1 / 1" not in text_of(facts_of(picture_of(tmp_path, "counts"), "nats", 40))
+
+
+def test_one_step_is_one_step_and_a_model_that_counts_is_not_trained_on(tmp_path: Path, runs: Path) -> None:
+    finished_run(runs, "one", steps=1, arch="ngram")
+    said = news_of(picture_of(tmp_path, "one"), lambda action: action).text
+    assert said.startswith("✓ Done: 1 step in ") and "train on" not in said and "train.play: play" in said
+    assert (steps_more(1), steps_more(1200)) == ("1 step more", "1,200 steps more")
+
+
+def test_after_the_last_step_the_last_evaluation_is_named_and_no_time_is_left(
+    tmp_path: Path, runs: Path
+) -> None:
+    with ScriptedRun(runs, "end", horizon=40) as run:
+        run.steps(20)
+        half = picture_of(tmp_path, "end")
+        run.steps(20)
+        whole = picture_of(tmp_path, "end")
+    for lines in (facts_of, short_facts_of):
+        assert "last evaluation" not in text_of(lines(half, "nats", 60))
+        said = text_of(lines(whole, "nats", 60))
+        assert "● training · last evaluation" in said and " left" not in said
+
+
+def test_what_happened_before_a_run_was_taken_up_again_is_no_news(tmp_path: Path, runs: Path) -> None:
+    run = ScriptedRun(runs, "again", horizon=400)
+    run.steps(50)
+    run.warn("something strange")
+    run.steps(50)
+    assert "something strange" in news_of(picture_of(tmp_path, "again"), str).text
+    run.finish("stopped")
+    run.resume()
+    run.steps(10)
+    assert "something strange" not in news_of(picture_of(tmp_path, "again"), str).text
+    run.die()
+
+
+def test_a_curve_on_another_text_says_so(tmp_path: Path, runs: Path) -> None:
+    finished_run(runs, "here")
+    finished_run(runs, "same", created="2026-01-01T03:04:05Z")
+    finished_run(runs, "there", sha256="b" * 64)
+    here, same, there = (picture_of(tmp_path, name) for name in ("here", "same", "there"))
+    names = [line.name for line in chart_of(here, [same, there], "nats").lines if line.kind == "overlay"]
+    assert names == ["same val", "there val · other text"]
+
+
+def test_where_no_sample_is_yet_the_key_is_the_persons_own(tmp_path: Path, live: ScriptedRun) -> None:
+    assert waiting_for(picture_of(tmp_path, live.name), lambda action: "W").endswith("or press W")
 
 
 def test_a_run_measured_once_is_compared_by_its_training_loss(tmp_path: Path, runs: Path) -> None:

@@ -69,7 +69,7 @@ def chat(
         raise UsageError(f"-n must be from 1 to 10,000,000 characters, not {wanted}.")
     dice = resolve_seed(seed)
     folder = find_run(run)
-    loaded = load_run(folder, at, everything.sample.compile)
+    loaded = load_run(folder, at, everything.engine.compile)
     conversation = Conversation(loaded, settings, dice, wanted)
     person = is_interactive() and is_terminal(sys.stdout)
     if person:

@@ -121,7 +121,7 @@ def engine() -> Section:
     from tinygpt_tui.paths import user_paths
     from tinygpt_tui.settings_file import load
 
-    kernel.use(user_paths().kernels if load().settings.sample.compile == "auto" else None)
+    kernel.use(user_paths().kernels if load().settings.engine.compile == "auto" else None)
     return dict(describe())
 
 

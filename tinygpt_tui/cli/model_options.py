@@ -118,7 +118,7 @@ def find_run(run: str | None) -> RunFolder:
 def load_run(folder: RunFolder, at: str, compile: str | None = None) -> Loaded:
     """Loads the checkpoint that is meant, sets the threads up for it, and says what had to be skipped.
 
-    `compile` is the setting `sample.compile`, for what writes a text; what measures has nothing to do with it.
+    `compile` is the setting `engine.compile`, for what writes a text; what measures has nothing to do with it.
     """
     from tinygpt_tui.cli.output import narrate
 

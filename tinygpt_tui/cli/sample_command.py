@@ -61,7 +61,7 @@ def sample(
     dice = resolve_seed(seed)
     text = _read_prompt() if prompt == "-" else prompt
     folder = find_run(run)
-    loaded = load_run(folder, at, everything.sample.compile)
+    loaded = load_run(folder, at, everything.engine.compile)
     if note := explain_replacements(loaded.tokenizer.encode(text).replaced):
         narrate(f"note: {note}")
     from engine.generate import generate

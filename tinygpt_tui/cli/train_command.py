@@ -93,7 +93,7 @@ def train(
             )
         values = _values(resolved.settings.train, steps=steps, time_=time_, settings=settings or [], tokenizer=tokenizer,
                          save_every=save_every, eval_every=eval_every, patience=patience)  # fmt: skip
-        if resolved.settings.sample.compile == "off":
+        if resolved.settings.engine.compile == "off":
             values.setdefault("kernels", "eager")
         wanted = resolved.settings.train.size
         folder = _new(paths, corpus, name, wanted, values, recipe, encoding, force_text, force)

@@ -8,20 +8,22 @@ says (`tinygpt_tui.play.hearing`).
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from collections.abc import Callable, Mapping
 
 from engine import protocol as p
-from engine.errors import UsageError
-from engine.sampler_settings import NEUTRAL
+from engine.errors import SettingsError, UsageError
+from engine.sampler_settings import KNOBS, NEUTRAL
 from tinygpt_tui.play import turns
-from tinygpt_tui.play.hearing import MAX_SENT_CHARS, STOP_SECONDS, Hearing, Writing
+from tinygpt_tui.play.hearing import MAX_SENT_CHARS, STOP_SECONDS, Act, Hearing, Writing
 from tinygpt_tui.play.history import History
 from tinygpt_tui.play.session import Session
 from tinygpt_tui.settings_book import SettingsBook
 from tinygpt_tui.sources.player_link import Link
 
+LOOK_SECONDS = 0.5  # between two looks whether the followed run still trains
 MAX_TURN_CHARS = 1000  # a model that never ends its turn is interrupted
 SEEDS = 10_000  # a new one is drawn from so many, since people write them down
 
@@ -31,6 +33,8 @@ class Desk(Hearing):
 
     Attributes:
         history: where the text is kept.
+        has_weights: whether there is such a run and it has saved anything.
+        is_live: whether a run is being trained.
     """
 
     def __init__(
@@ -42,7 +46,11 @@ class Desk(Hearing):
     ) -> None:
         super().__init__(link, settings, clock)
         self.history = history
+        self.has_weights: Callable[[str], bool] = lambda run: True
+        self.is_live: Callable[[str], bool] = lambda run: run == self.following
         self._told_problem = ""  # of the history
+        self._trained: str | None = None  # the followed run, whose training has ended
+        self._looked_at_runs = -LOOK_SECONDS
 
     def begin(self) -> None:
         """Starts the player and opens the history; what was written last is there again."""
@@ -51,38 +59,49 @@ class Desk(Hearing):
         self.history.begin()
         if (last := self.history.load_last()) is not None:
             self.session = last
+            self._take_up()
         self._changed()
 
     async def end(self) -> None:
         """Keeps what was heard and ends the player."""
-        self._then = None
+        self._waiting = self._texts(self._changed)
         await self._link.close()
         self._hear()
+        for act in self._waiting:  # the player did not say that it ended
+            (act.put or act.do)()
+        self._waiting.clear()
         self.history.keep(self.session, now=True)
         self.history.close()
 
     def use(self, run: str, follow: bool = False) -> None:
-        """Writes with another run from now on; with `follow` always with its newest weights, while it trains."""
+        """Writes with another run from now on; with `follow` always with its newest weights, while it trains.
+
+        Raises:
+            UsageError: it has no weights yet, and the model that is loaded would be given up for nothing.
+        """
         known = self.model is not None or self.loading
         if known and run == self.run and (self.following is not None) == follow:
             return
+        if follow and self.model is not None and self.model.run != run and not self.has_weights(run):
+            raise UsageError(f"{no_weights(run)} Play stays with {self.model.run} until then.")
         self.when_idle(lambda: self._use(run, follow))
 
     def submit(self, text: str) -> None:
         """Puts a text behind the shown one and lets the model go on. An empty one only goes on."""
-        self._need_model()
+        model = self._need_model()
         self.history.add_prompt(text)
-        self.when_idle(lambda: self._submit(text))
+        marks = model.turns if self.chat else None  # a player that dies takes the model's with it
+        self.when_idle(lambda: self._submit(text, marks), (lambda: self._put(text, marks)) if text else None)
 
     def go_on(self) -> None:
         """Lets the model write on from the end of the shown text."""
         self.submit("")
 
     def stop(self) -> bool:
-        """Ends the writing; whether there was any."""
-        self._then = None
+        """Ends the writing, and lets nothing begin that waits for that; whether there was any."""
         if self._writing is None:
             return False
+        self._waiting = self._texts(self._ask)
         self._stop()
         return True
 
@@ -108,18 +127,18 @@ class Desk(Hearing):
 
     def set_knob(self, name: str, value: float) -> None:
         """Turns a knob of the sampler; it acts on the very next character. Raises SettingsError, and then nothing has changed."""
-        self._set_knobs({name: value})
+        self._use_knobs({name: value})
+        self._own.add(name)
 
     def neutral(self) -> None:
         """The model's own distribution."""
-        self._set_knobs(NEUTRAL.to_json())
+        self._use_knobs(NEUTRAL.to_json())
+        self._own.update(KNOBS)
 
     def set_rate(self, rate: float | None) -> None:
         """Characters a second from the very next one on; None for as fast as it can."""
-        self.rate = rate
-        if self._writing is not None and not self.paused:
-            self._link.send(p.Pace(self._writing.id, rate))
-        self._changed()
+        self._own.add("speed")
+        self._use_rate(rate)
 
     def set_seed(self, seed: int) -> None:
         """Other dice for everything that is written from now on, also in the middle of a text."""
@@ -143,13 +162,14 @@ class Desk(Hearing):
     def fork(self, at: int, symbol: str) -> None:
         """Another character at a place of the shown text; a branch goes on from there with the same dice."""
         self._need_model()
-        # The end is wherever it is then: in stopping, a player says what it had held back as the beginning of a stop text.
-        place = at if at < self.session.length else None
+        place = self._place_then(at)
         self.when_idle(lambda: self._fork(place, symbol))
 
     def edit(self, at: int, text: str) -> None:
         """Another text from a place on, as a branch; the model goes on from there."""
-        self.fork(at, text)
+        self._need_model()
+        place = self._place_then(at)
+        self.when_idle(lambda: self._fork(place, text), (lambda: self._put(text, at=place)) if text else None)
 
     def undo(self) -> None:
         """Takes the last act back."""
@@ -201,13 +221,18 @@ class Desk(Hearing):
         self.chat = chat
         self._changed()
 
-    def when_idle(self, action: Callable[[], None]) -> None:
-        """Does it at once or, while something is written, as soon as all of that is heard; of several the last."""
+    def when_idle(self, do: Callable[[], None], put: Callable[[], None] | None = None) -> None:
+        """Does it at once or, while something is written, as soon as all of that is heard.
+
+        Of several that wait only the last is done, and all that have a `put`: see `Act`.
+        """
         if self._writing is None:
-            action()
-        else:
-            self._then = action
-            self._stop()
+            do()
+            return
+        if put is None and self._waiting and self._waiting[-1].put is None:
+            self._waiting.pop()
+        self._waiting.append(Act(do, put))
+        self._stop()
 
     def tick(self, now: float) -> None:
         """Takes in what was heard, and keeps it."""
@@ -217,6 +242,7 @@ class Desk(Hearing):
             self._tell("The player does not answer. What it wrote so far is kept.", "warning")
             self._end("stopped")
             self._changed()
+        self._look_at_training(now)
         self.history.keep(self.session)
         if self.history.notice:
             self._tell(self.history.notice, "warning")
@@ -226,36 +252,89 @@ class Desk(Hearing):
             if problem:
                 self._tell(problem, "warning")
 
+    def _look_at_training(self, now: float) -> None:
+        """Follows a run no longer than it trains. What is being written is written to its end with the weights it has."""
+        if self.following is not None and now - self._looked_at_runs >= LOOK_SECONDS:
+            self._looked_at_runs = now
+            if not self.is_live(self.following):
+                self._trained, self.following = self.following, None
+                self._link.send(p.Follow(None))
+                self._changed()
+        run = self._trained
+        if run is None or self._writing is not None:
+            return
+        self._trained = None
+        if self.run != run:
+            return
+        if self.model is not None or self.has_weights(run):
+            self._tell(f"The training of {run} has ended: its best weights write from now on.", "information")
+            self._load(run)
+        else:
+            self.loading = False
+            self._tell(nothing_saved(run, self.key_of), "warning")
+        self._changed()
+
     def _use(self, run: str, follow: bool) -> None:
         if self.model is not None and self.model.run != run:
+            self._left = None if follow else self.model.run
             self.model = self.alternatives = None
+        left, self._trained = self._left, None
         if self._link.state == "down":  # it was given up
             self._link.start()
         if follow:
             self._link.send(p.Follow(run))
+            self.run, self.following, self.loading = run, run, self.model is None
         else:
             if self.following is not None:
                 self._link.send(p.Follow(None))
-            self._link.send(p.Load(run))
-        self.run, self.following, self.loading = (
-            run,
-            run if follow else None,
-            self.model is None or not follow,
-        )
+            self.following = None
+            self._load(run)
+            self._left = left
         self._changed()
 
-    def _submit(self, text: str) -> None:
+    def _take_up(self) -> None:
+        """Goes on with a text as it was left: with the knobs as they stood at its end and, if it is still there, its model."""
+        last = self.session.last_written()
+        if last is None:
+            return
+        found = last.settings_at(last.tokens)
+        knobs = {name: found[name] for name in KNOBS if found.get(name) is not None}
+        with contextlib.suppress(SettingsError):  # it may have been kept by another version
+            self.settings = self._in_force = self.settings.replaced(knobs)
+            self._own.clear()
+        if last.run != self.run and self.has_weights(last.run):
+            self._use(last.run, self.is_live(last.run))
+
+    def _texts(self, then: Callable[[], None]) -> list[Act]:
+        """Of what waits, the texts that were typed, and instead of writing on from the last one `then`."""
+        texts = [act for act in self._waiting if act.put is not None]
+        return [*texts, Act(then)] if texts else []
+
+    def _place_then(self, at: int) -> int | None:
+        """A place of the text, or None for its end, wherever that is by then.
+
+        In stopping, a player says what it had held back as the beginning of a stop text.
+        """
+        return at if at < self.session.length else None
+
+    def _put(self, text: str, marks: Mapping[str, str] | None = None, at: int | None = None) -> None:
+        """Puts a typed text behind the shown one or, with `at`, in its middle, and lets nobody go on from there."""
+        self.session.begin_act()
+        self.session.type(self._as_typed(text, marks) if at is None else text, at)
+        self._changed()
+
+    def _submit(self, text: str, marks: Mapping[str, str] | None) -> None:
         self._need_model()
         self.session.begin_act()
         if text:
-            self.session.type(self._as_typed(text))
+            self.session.type(self._as_typed(text, marks))
         self._generate(self.seed)
 
-    def _as_typed(self, text: str) -> str:
+    def _as_typed(self, text: str, marks: Mapping[str, str] | None) -> str:
         """What a prompt puts behind the text: a turn of a conversation or a line of its own; after a space, more of the same line."""
         before = self.session.text(self.session.length - 1)
-        if self.chat and self.model is not None and self.model.turns:
-            return turns.wrapped(before, text, self.model.turns)
+        if marks:
+            return turns.wrapped(before, text, marks)
         return text if not before or before == "\n" or text[0] in " \n" else "\n" + text
 
     def _reroll(self) -> None:
@@ -304,25 +383,11 @@ class Desk(Hearing):
         self._link.send(p.Generate(self._ids, text[-MAX_SENT_CHARS:], settings, seed, left, stops, rate))
         self._changed()
 
-    def _stop(self) -> None:
-        if self._writing is not None:
-            if self._writing.stopped is None:
-                self._writing.stopped = self._clock()
-            self._link.send(p.Stop(self._writing.id))  # again if need be: the first may have been refused
-
-    def _set_knobs(self, values: Mapping[str, float]) -> None:
-        self.settings = self.settings.replaced(values)
-        self._turned = True
-        if self._writing is not None:
-            self._sent.update(values)
-            self._link.send(p.Set(self._writing.id, dict(values)))
-        self._ask()
-        self._changed()
-
     def _open(self, load: Callable[[], Session]) -> None:
         self.history.keep(self.session, now=True)
         self.session = load()
         self._looked_at = self.alternatives = None
+        self._take_up()
         self._ask()
         self._changed()
 
@@ -338,11 +403,23 @@ class Desk(Hearing):
         if self.model is not None:
             return self.model
         if self.run is None:
-            raise UsageError("There is no model yet: train one first (1, then t).")
+            corpus, start = self.key_of("app.corpus"), self.key_of("corpus.start")
+            raise UsageError(f"There is no model yet: train one first ({corpus}, then {start}).")
         if not self.loading:
-            raise UsageError(f"{self.run} is not loaded: choose another model, or the same once more (m).")
-        if self.following is not None and self._link.state == "up":
+            key = self.key_of("play.model")
             raise UsageError(
-                f"{self.following} has saved nothing yet: its first checkpoint comes within half a minute."
+                f"{self.run} is not loaded: choose another model, or the same once more ({key})."
             )
+        if self.following is not None and self._link.state == "up" and not self.has_weights(self.following):
+            raise UsageError(no_weights(self.following))
         raise UsageError(f"{self.run} is being loaded: a moment.")
+
+
+def no_weights(run: str) -> str:
+    """Of a run that trains and has nothing to write with yet."""
+    return f"{run} has saved no weights yet: the first come within half a minute of training."
+
+
+def nothing_saved(run: str, key_of: Callable[[str], str]) -> str:
+    """Of a run that trains no more and has nothing to write with."""
+    return f"{run} ended without having saved any weights: choose another model ({key_of('play.model')})."

@@ -9,7 +9,7 @@ import json
 import math
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from tinygpt_tui import __version__
@@ -36,8 +36,15 @@ def export(session: Session, kind: str) -> str:
     if kind == "md":
         return _markdown(session)
     if kind == "jsonl":
-        return "".join(json.dumps(line, allow_nan=False) + "\n" for line in _lines(session))
+        return jsonl(session)()
     raise ValueError(f"there is no export called {kind!r}")
+
+
+def jsonl(session: Session) -> Callable[[], str]:
+    """What makes the export of a session as it is now, in any thread and while new passages are begun; none may be growing."""
+    lines = _lines(session, tuple(session.all))
+    first = next(lines)
+    return lambda: "".join(json.dumps(line, allow_nan=False) + "\n" for line in (first, *lines))
 
 
 def _markdown(session: Session) -> str:
@@ -100,7 +107,7 @@ def _longest_run(text: str, char: str) -> int:
     return max(map(len, re.findall(f"{re.escape(char)}+", text)), default=0)
 
 
-def _lines(session: Session) -> Iterator[dict[str, Any]]:
+def _lines(session: Session, passages: Sequence[Passage]) -> Iterator[dict[str, Any]]:
     """One object for the session, then one for each passage in the order they were begun.
 
     The shown text is that of the passages `shown`, of each as much as the `offset` of the next says, and all of the last. Each
@@ -114,7 +121,7 @@ def _lines(session: Session) -> Iterator[dict[str, Any]]:
         "shown": [segment.passage.number for segment in session.segments],
         **_text(session.text()),
     }
-    for passage in session.all:
+    for passage in passages:
         line: dict[str, Any] = {
             "event": "passage",
             "number": passage.number,

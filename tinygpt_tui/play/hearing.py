@@ -6,9 +6,10 @@ The base of the desk (`tinygpt_tui.play.desk`), which adds what a person does. L
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,6 +17,7 @@ from engine import protocol as p
 from engine.errors import TinygptError
 from engine.sampler_settings import KNOBS, SamplerSettings
 from engine.window import window_start
+from tinygpt_tui.actions import BY_ID, shown_keys
 from tinygpt_tui.play.passage import Change, Passage
 from tinygpt_tui.play.session import Session
 from tinygpt_tui.settings_book import SettingsBook
@@ -24,6 +26,9 @@ from tinygpt_tui.sources.player_link import Happening, Link, Lost, Restarted
 SPEED_SECONDS = 1.0
 MAX_SENT_CHARS = 500_000  # of a text; a message may have 4 MB, and a character may take 6 bytes of it
 STOP_SECONDS = 3.0  # a player that has not said by then that it stopped is not waited for
+NEWS_SECONDS = (
+    30.0  # what is told of the player's coming and going is of no use to anybody who was away for longer
+)
 
 State = Literal["empty", "loading", "ready", "writing", "paused", "lost"]
 Place = tuple[int | None, Session, int]  # where somebody points, the text, and its shape
@@ -59,6 +64,18 @@ class Writing:
     drawn: Alternatives | None = None  # of the last character or, while paused, of the next
 
 
+@dataclass(frozen=True)
+class Act:
+    """What is done as soon as nothing is written any more.
+
+    Attributes:
+        do: all of it. put: of a text that somebody typed, only puts it into the page, for which no model is needed.
+    """
+
+    do: Callable[[], None]
+    put: Callable[[], None] | None = None
+
+
 class Hearing:
     """A text, a model behind a link, and the knobs, as far as the player has told.
 
@@ -71,6 +88,7 @@ class Hearing:
         seed: of the dice. stops: texts that end an answer. chat: whether turns are taken.
         alternatives: of the character pointed at, else of the last or next one; None where nothing is known.
         version: another number whenever anything here has changed.
+        key_of: the key of an action as it is shown, for sentences.
     """
 
     def __init__(
@@ -95,7 +113,8 @@ class Hearing:
         self._link, self._book, self._clock = link, settings, clock
         self._ids = 0
         self._writing: Writing | None = None
-        self._then: Callable[[], None] | None = None  # to be done as soon as nothing is written any more
+        self.key_of: Callable[[str], str] = _first_key
+        self._waiting: list[Act] = []
         self._sent: dict[str, float] = {}  # knobs that were sent and not confirmed
         self._in_force = self.settings  # what the player has confirmed
         self._looked_at: int | None = None
@@ -103,8 +122,14 @@ class Hearing:
         self._question: tuple[int, Place] | None = None  # the explanation that is waited for, and of what
         self._asks_again = False
         self._met = ""  # the run that was introduced last
+        self._left: str | None = None  # the run whose model was given up for the one that is being loaded
+        self._counted: tuple[Session, int, int, int] | None = (
+            None  # a text, its shape and length, and its tokens
+        )
+        self._own: set[str] = set()  # what a person has turned in this session
         self._written: deque[tuple[float, int]] = deque()
-        self._notices: list[tuple[str, str]] = []
+        self._notices: dict[tuple[str, str], float] = {}  # with when they are out of date
+        settings.listen(self._setting_changed)
 
     @property
     def state(self) -> State:
@@ -133,18 +158,37 @@ class Hearing:
         return sum(n for _, n in self._written) / SPEED_SECONDS
 
     @property
-    def context(self) -> tuple[int, int] | None:
-        """How many tokens of the text the model sees now, and how many it can see."""
-        if self.model is None:
+    def tokens(self) -> int | None:
+        """Of the whole text, as the model reads it; None where nobody has counted them."""
+        writing, session = self._writing, self.session
+        if writing is not None and writing.at is not None:
+            return writing.at + writing.tokens
+        if not session.length:
+            return 0
+        if self._counted is None or self._counted[0] is not session:
             return None
-        writing = self._writing
-        n = writing.at + writing.tokens if writing and writing.at is not None else self.session.length
+        *now, tokens = self._counted[1:]
+        counting = writing is not None or self._question is not None  # the number is about to come
+        return tokens if counting or now == [session.shape, session.length] else None
+
+    @property
+    def context(self) -> tuple[int, int] | None:
+        """How many tokens of the text the model sees now, and how many it can see; None where that is not known."""
+        if self.model is None or (n := self.tokens) is None:
+            return None
         return n - window_start(n, self.model.block_size), self.model.block_size
 
+    @property
+    def unseen(self) -> int:
+        """Tokens of the text before those that the model sees."""
+        n = self.tokens
+        return 0 if self.model is None or n is None else window_start(n, self.model.block_size)
+
     def take_notices(self) -> list[tuple[str, str]]:
-        """Sentences that should be said, with their severity, since the last call."""
-        taken, self._notices = self._notices, []
-        return taken
+        """Sentences that should be said, with their severity, since the last call: each once, and none that is out of date."""
+        taken, self._notices = self._notices, {}
+        now = self._clock()
+        return [notice for notice, until in taken.items() if now <= until]
 
     def _hear(self) -> None:
         """Takes in everything that was said since the last time."""
@@ -175,12 +219,12 @@ class Hearing:
             case Lost():
                 self._on_lost(heard)
             case Restarted():
-                self._tell("A new player is up.", "information")
+                self._tell("A new player is up.", "information", NEWS_SECONDS)
 
     def _on_ready(self, ready: p.Ready) -> None:
         if ready.run != self.run:  # another one was asked for since, and comes
             return
-        self.model, self.loading = ready, False
+        self.model, self.loading, self._left, self._counted = ready, False, None, None
         if ready.run != self._met or not ready.turns:
             self.chat = bool(ready.turns)
         self._met = ready.run
@@ -259,6 +303,8 @@ class Hearing:
         if self._question is None or explained.id != self._question[0]:
             return
         place = self._question[1]
+        if place == (None, self.session, self.session.shape) and self._writing is None:
+            self._counted = self.session, self.session.shape, self.session.length, explained.position
         self._answered()
         at = place[0]
         if place == self._place() and self.model is not None and (self._writing is None or at is not None):
@@ -271,6 +317,8 @@ class Hearing:
             self._tell(error.message, "error")
             if self.following is None:  # else it may have newer weights that are sound
                 self.loading = False
+                if (left := self._left) is not None:
+                    self._load(left)
         elif self._question is not None and error.id == self._question[0]:
             self._tell(error.message, "error")
             self.alternatives = None
@@ -284,26 +332,80 @@ class Hearing:
         # Else a key was pressed while the text was ending by itself, and nobody need be bothered with that.
 
     def _on_lost(self, lost: Lost) -> None:
-        self._tell(f"The player is gone: {lost.reason} What it wrote is kept.", "error")
-        self._question, self._asks_again = None, False
+        self._tell(f"The player is gone: {lost.reason} What it wrote is kept.", "error", NEWS_SECONDS)
+        self._question, self._asks_again, self._left = None, False, None
         self.model, self.loading = None, self.run is not None and not lost.final
         if self._writing is not None:
             self._end("lost")
 
     def _end(self, reason: str) -> None:
         """Nothing is written any more; what waited for that is done."""
-        assert self._writing is not None
-        self._writing.passage.reason = reason
+        writing = self._writing
+        assert writing is not None
+        writing.passage.reason = reason
+        if writing.at is not None:
+            tokens = writing.at + writing.tokens
+            self._counted = self.session, self.session.shape, self.session.length, tokens
         self._writing, self.paused = None, False
         self._sent.clear()
-        then, self._then = self._then, None
-        if then is None:
+        if self._waiting:
+            self._do_waiting()
+        else:
             self._ask()
-            return
-        try:
-            then()
-        except TinygptError as error:  # whoever asked for it is not there to catch it any more
-            self._tell(str(error), "warning")
+
+    def _do_waiting(self) -> None:
+        """Does what waits, in order, until something is written again. No text that was typed is lost, whatever fails."""
+        while self._waiting and self._writing is None:
+            act = self._waiting.pop(0)
+            try:
+                if act.put is not None and self.model is None:
+                    act.put()
+                    key = self.key_of("play.go-on")
+                    self._tell(
+                        f"Your text stands on the page: {key} goes on once there is a model.", "warning"
+                    )
+                elif act.put is not None and self._waiting:
+                    act.put()
+                else:
+                    act.do()
+            except TinygptError as error:  # whoever asked for it is not there to catch it any more
+                self._tell(str(error), "warning")
+        if self._waiting:
+            self._stop()
+
+    def _stop(self) -> None:
+        if self._writing is not None:
+            if self._writing.stopped is None:
+                self._writing.stopped = self._clock()
+            self._link.send(p.Stop(self._writing.id))  # again if need be: the first may have been refused
+
+    def _load(self, run: str) -> None:
+        """Asks for the best weights of a run."""
+        self.run, self.loading, self._left = run, True, None
+        self._link.send(p.Load(run))
+
+    def _setting_changed(self, key: str) -> None:
+        """Takes another value from the settings, unless a person has turned that knob here."""
+        name = key.removeprefix("sample.")
+        if key == "ui.speed" and "speed" not in self._own:
+            self._use_rate(self._book.value(key) or None)
+        elif name in KNOBS and name != key and name not in self._own:
+            self._use_knobs({name: self._book.value(key)})
+
+    def _use_rate(self, rate: float | None) -> None:
+        self.rate = rate
+        if self._writing is not None and not self.paused:
+            self._link.send(p.Pace(self._writing.id, rate))
+        self._changed()
+
+    def _use_knobs(self, values: Mapping[str, float]) -> None:
+        self.settings = self.settings.replaced(values)
+        self._turned = True
+        if self._writing is not None:
+            self._sent.update(values)
+            self._link.send(p.Set(self._writing.id, dict(values)))
+        self._ask()
+        self._changed()
 
     def _ask(self) -> None:
         """Wants to know what else could stand where somebody points or, while nothing is written, next."""
@@ -342,5 +444,11 @@ class Hearing:
     def _changed(self) -> None:
         self.version += 1
 
-    def _tell(self, sentence: str, severity: str) -> None:
-        self._notices.append((sentence, severity))
+    def _tell(self, sentence: str, severity: str, seconds: float = math.inf) -> None:
+        """`seconds` is how long it is worth telling."""
+        self._notices.pop((sentence, severity), None)
+        self._notices[sentence, severity] = self._clock() + seconds
+
+
+def _first_key(action: str) -> str:
+    return shown_keys(BY_ID[action], {}).split(" ")[0]

@@ -87,6 +87,10 @@ class _Numbered:
     growing: set[int] = field(default_factory=set)  # passages that had not ended when they were saved last
 
 
+class _Kept(threading.Event):
+    """Set when everything that was handed to the writer before it is on the disk, however often that fails first."""
+
+
 class History:
     """All methods belong to one thread; what is written is written by another.
 
@@ -102,7 +106,7 @@ class History:
         self._clock = clock
         self._open: Session | None = None
         self._known: WeakKeyDictionary[Session, _Numbered] = WeakKeyDictionary()
-        self._left: list[Session] = []  # no longer open, and perhaps not all on the disk
+        self._left: list[tuple[Session, _Kept]] = []  # no longer open, and whether all of it is on the disk
         self._kept_at = -KEEP_SECONDS
         self._lock_fd = -1
         self._next_id = 1
@@ -136,13 +140,11 @@ class History:
             self._writer.start()
 
     def keep(self, session: Session, *, now: bool = False) -> None:
-        """Keeps what is new in a session; at most four times a second unless it must be `now`.
-
-        Waits only when another session was open, until all of that one is on the disk.
-        """
+        """Keeps what is new in a session; at most four times a second unless it must be `now`. Never waits for the disk."""
         if self._writer is None or (not now and self._clock() - self._kept_at < KEEP_SECONDS):
             return
         self._kept_at = self._clock()
+        self._let_go()
         kept = self._known.get(session)
         if kept is None:
             if len(session.all) < 2:
@@ -168,10 +170,10 @@ class History:
             for id, created, updated, title, run, chars in rows
         ]
 
-    def search(self, wanted: str, most: int = 50) -> list[Kept]:
+    def search(self, wanted: str, most: int = 50, unless: Callable[[], bool] = lambda: False) -> list[Kept]:
         """The sessions whose text, on any branch, holds `wanted`, whatever its case; the one used last first.
 
-        Takes as long as reading them all, so it is for another thread than the screen's.
+        Takes as long as reading them all, so it is for another thread than the screen's, and ends early when `unless` says so.
         """
         found: list[Kept] = []
         for kept in self.sessions(100_000):
@@ -179,7 +181,7 @@ class History:
             excerpt: str | None = self._read(look, None)
             if excerpt is not None:
                 found.append(replace(kept, excerpt=excerpt))
-            if len(found) >= most:
+            if len(found) >= most or unless():
                 break
         return found
 
@@ -190,7 +192,7 @@ class History:
             BusyError: another playground has it open.
             UsageError: there is no such session, or it cannot be read.
         """
-        for session in (self._open, *self._left):
+        for session in (self._open, *(session for session, _ in self._left)):
             if session is not None and self._known[session].id == id:
                 self._switch(session)
                 return session
@@ -243,7 +245,9 @@ class History:
             return not self.problem
         done = threading.Event()
         self._work.put(done)
-        return done.wait(seconds) and not self.problem
+        flushed = done.wait(seconds) and not self.problem
+        self._let_go()
+        return flushed
 
     def close(self) -> None:
         """Writes what is left and lets the session go."""
@@ -347,19 +351,23 @@ class History:
 
     def _switch(self, session: Session) -> None:
         """Makes a session the open one, and lets the one go that was: others may have it as soon as all of it is on the disk."""
-        if session in self._left:
-            self._left.remove(session)
+        self._left = [(left, kept) for left, kept in self._left if left is not session]
         before, self._open = self._open, session
         if before is None or before is session:
             return
-        self._left.append(before)
         if rows := self._news(self._known[before], before):
             self._work.put(lambda connection: insert(connection, rows))
-        if self.flush():
-            for left in self._left:
-                self._known[left].locked = False
-                self._unlock(self._known[left].id)
-            self._left.clear()
+        kept = _Kept()
+        self._left.append((before, kept))
+        self._work.put(kept)
+
+    def _let_go(self) -> None:
+        """Lets others have the sessions that are left, as far as all of them is on the disk."""
+        for session, kept in self._left:
+            if kept.is_set():
+                self._known[session].locked = False
+                self._unlock(self._known[session].id)
+        self._left = [(session, kept) for session, kept in self._left if not kept.is_set()]
 
     def _news(self, kept: _Numbered, session: Session) -> list[Row]:
         """Statements for all that is not saved yet."""
@@ -406,7 +414,7 @@ class History:
         connection: sqlite3.Connection | None = None
         leaving = False
         while not leaving:
-            leaving = not self._gather(todo, waiting, RETRY_SECONDS if todo else None)
+            leaving = not self._gather(todo, waiting, RETRY_SECONDS if todo or waiting else None)
             try:
                 if connection is None:
                     connection = _connect(self.path)
@@ -422,8 +430,9 @@ class History:
                     connection.close()
                     connection = None
             for event in waiting:
-                event.set()
-            waiting.clear()
+                if not todo or not isinstance(event, _Kept):
+                    event.set()
+            waiting = [event for event in waiting if not event.is_set()]
         if connection is not None:
             connection.close()
 

@@ -8,6 +8,7 @@ out: writing (`tinygpt_tui.play.desk`), keeping (`tinygpt_tui.play.history`) and
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -59,7 +60,10 @@ class Session:
         self.done: list[int] = []  # leaves before each act
         self.shape = 0
         self._segments: tuple[Segment, ...] = ()
+        self._begins: list[int] = []  # of the segments
         self._segments_of = -1
+        self._marks: list[Mark] = []
+        self._marks_of: tuple[int, int, int] | None = None
 
     @property
     def length(self) -> int:
@@ -81,6 +85,7 @@ class Session:
                 found.append(Segment(passage, at, end))
                 at += end
             self._segments, self._segments_of = tuple(found), self.shape
+            self._begins = [segment.at for segment in found]
         return self._segments
 
     def text(self, start: int = 0, end: int | None = None) -> str:
@@ -88,7 +93,7 @@ class Session:
         end = self.length if end is None else end
         return "".join(
             segment.passage.text.slice(start - segment.at, min(end - segment.at, size))
-            for segment, size in self._sized()
+            for segment, size in self._within(start, end)
         )
 
     def place(self, at: int) -> Place | None:
@@ -108,7 +113,7 @@ class Session:
         """How likely each shown character was by the model itself, from 0 to 1; NaN where it was typed."""
         found = array("f")
         nothing = float("nan")
-        for segment, size in self._sized():
+        for segment, size in self._within(start, end):
             low, high = max(start - segment.at, 0), min(end - segment.at, size)
             if low >= high:
                 continue
@@ -121,15 +126,28 @@ class Session:
                 found.extend(passage.raw[passage.token_at(offset)] for offset in range(low, high))
         return found
 
-    def spans(self) -> list[tuple[int, int, Kind]]:
-        """The shown text by who made it: start, end, kind; empty ones are left out."""
-        return [(s.at, s.at + size, s.passage.kind) for s, size in self._sized() if size]
+    def spans(self, start: int = 0, end: int | None = None) -> list[tuple[int, int, Kind]]:
+        """The shown text, or a part of it, by who made it: start, end, kind; empty ones are left out."""
+        end = self.length if end is None else end
+        clipped = (
+            (max(s.at, start), min(s.at + size, end), s.passage.kind) for s, size in self._within(start, end)
+        )
+        return [(low, high, kind) for low, high, kind in clipped if low < high]
 
     def marks(self) -> list[Mark]:
         """Where the sampler's settings, the weights, the dice or the model differ from those of the last written character, in order.
 
         What was changed and changed again before a character was drawn makes one mark or none.
         """
+        leaf = self.leaf
+        # A change for a character that has not come yet moves along with the end.
+        open_end = bool(leaf.changes) and leaf.changes[-1].token >= leaf.tokens
+        of = (self.shape, len(leaf.changes), leaf.length if open_end else -1)
+        if of != self._marks_of:
+            self._marks, self._marks_of = self._find_marks(), of
+        return self._marks
+
+    def _find_marks(self) -> list[Mark]:
         in_force: dict[int, _InForce] = {}  # from these places on
         for segment, size in self._sized():
             passage = segment.passage
@@ -256,8 +274,17 @@ class Session:
         for segment in self.segments:
             yield segment, segment.passage.length if segment.passage is self.leaf else segment.end
 
+    def _within(self, start: int, end: int) -> Iterator[tuple[Segment, int]]:
+        """The segments with their sizes that have a part of the text from `start` up to `end`, and perhaps empty ones."""
+        segments = self.segments
+        for number in range(max(0, bisect_right(self._begins, start) - 1), len(segments)):
+            segment = segments[number]
+            if segment.at >= end:
+                break
+            yield segment, segment.passage.length if segment.passage is self.leaf else segment.end
+
     def _find(self, at: int) -> tuple[Segment, int] | None:
-        for segment, size in self._sized():
+        for segment, size in self._within(at, at + 1):
             if segment.at <= at < segment.at + size:
                 return segment, at - segment.at
         return None

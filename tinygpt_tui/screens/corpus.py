@@ -14,14 +14,14 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import OptionList, ProgressBar, Static
 from textual.widgets.option_list import Option
 
-from engine.errors import BusyError, UsageError
+from engine.errors import BusyError, CorpusError, UsageError
 from models.config import ARCHITECTURES, SIZES
 from tinygpt_tui import figures
 from tinygpt_tui.bindings import bindings
 from tinygpt_tui.screens.corpus_view import plan_of, preview_of, row_of, rung_name, statistics_of
+from tinygpt_tui.screens.corpus_words import in_plain_words, too_short
 from tinygpt_tui.screens.mode_screen import ModeScreen
 from tinygpt_tui.screens.pick_file import PasteText, PickFile
-from tinygpt_tui.settings import seconds as seconds_of
 from tinygpt_tui.sources.corpus_facts import Look
 from tinygpt_tui.sources.corpus_list import Row
 from tinygpt_tui.sources.expectation import Expectation, PastRun, expect, past_runs
@@ -37,7 +37,7 @@ class CorpusScreen(ModeScreen):
     mode = "corpus"
     CSS_PATH = "corpus.tcss"
     BINDINGS: ClassVar[list[Any]] = bindings("corpus")
-    HELP = "Arrow keys choose a text; what is in it appears beside it. [ and ] set the time, t starts the training."
+    HELP = "Choose a text; what is in it appears beside it. Set how long and what to train, and start."
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,6 +46,10 @@ class CorpusScreen(ModeScreen):
         self._shown: object = None
         self._seconds = 0.0
         self._model_size = self._model_arch = ""  # Textual has a `_size` of its own
+        self._turned: set[str] = (
+            set()
+        )  # dials that were turned here, so that the settings move them no longer
+        self._to_train: str | None = None  # a text that is being fetched to be trained on
         self._download: object = None
         self._past: tuple[PastRun, ...] = ()
 
@@ -70,9 +74,8 @@ class CorpusScreen(ModeScreen):
             yield Static("", id="plan", markup=False)
 
     def on_mount(self) -> None:
-        book = self.world.settings
-        self._seconds = seconds_of(book.value("train.time")) or 120.0
-        self._model_size, self._model_arch = book.value("train.size"), book.value("train.arch")
+        self._set_dials("train.time", "train.size", "train.arch")
+        self.world.settings.listen(self._set_dials)
         self.query_one("#fetching").display = False
         self.query_one(OptionList).focus()
         if (wanted := self.world.chosen_corpus) is not None:
@@ -90,6 +93,10 @@ class CorpusScreen(ModeScreen):
             self.world.facts.forget(self._row().source)
         self._shown = None
 
+    def on_screen_suspend(self) -> None:
+        if self.app.current_mode != self.mode:  # who has gone elsewhere does not want to be brought back
+            self._to_train = None
+
     def tick(self, now: float) -> None:
         # The dials are set when the screen is mounted, and this may be a moment before.
         if not self._model_size:
@@ -104,6 +111,10 @@ class CorpusScreen(ModeScreen):
             self._shown = (look, plan)
             self._show()
         self._show_download()
+        panel = self.query_one("#statistics-panel")
+        below = "↓ more" if panel.scroll_offset.y < panel.max_scroll_y else None
+        if panel.border_subtitle != below:
+            panel.border_subtitle = below
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         row = self._row()
@@ -121,18 +132,21 @@ class CorpusScreen(ModeScreen):
             if self.world.downloading.busy:
                 raise BusyError(f"{self._fetching()} is just being fetched: wait until it is here.")
             self.world.downloading.start(row.source)
-            return
-        book = self.world.settings
-        values = {name: book.value(f"train.{name}") for name in ("threads", "sample_chars")}
+            self._to_train = row.source
+            self.playground.tell(f"{row.title} is fetched first; the training starts when it is here.")
+        elif refused := self._refused(row, self.world.facts.look):
+            raise CorpusError(refused)
+        else:
+            self._start(row)
+
+    def _start(self, row: Row) -> None:
+        """Starts a training with what the dials say, and shows it."""
         if row.used is not None:
             self.world.corpora.add(row.source, encoding=row.encoding, force_text=row.force_text)
+        dials = {"minutes": self._seconds / 60, "size": self._model_size, "arch": self._model_arch}
         self.world.starter.start(
             row.source,
-            minutes=self._seconds / 60,
-            size=self._model_size,
-            arch=self._model_arch,
-            seed=book.value("train.seed"),
-            values=values,
+            **(self.world.settings.run_options() | dials),
             encoding=row.encoding,
             force_text=row.force_text,
         )
@@ -155,16 +169,20 @@ class CorpusScreen(ModeScreen):
             raise UsageError("This text is there already; only those marked ⇩ are fetched.")
 
     def action_shorter(self) -> None:
+        self._turned.add("train.time")
         self._seconds = max((time for time in TIMES if time < self._seconds), default=TIMES[0])
 
     def action_longer(self) -> None:
+        self._turned.add("train.time")
         self._seconds = min((time for time in TIMES if time > self._seconds), default=TIMES[-1])
 
     def action_size(self) -> None:
+        self._turned.add("train.size")
         sizes = ("auto", *SIZES)
         self._model_size = sizes[(sizes.index(self._model_size) + 1) % len(sizes)]
 
     def action_arch(self) -> None:
+        self._turned.add("train.arch")
         self._model_arch = ARCHITECTURES[(ARCHITECTURES.index(self._model_arch) + 1) % len(ARCHITECTURES)]
 
     def action_forget(self) -> None:
@@ -174,6 +192,29 @@ class CorpusScreen(ModeScreen):
         self.world.corpora.forget(row.source)
         self.world.chosen_corpus = self.world.corpora.rows()[at].source  # the catalogue is below
         self._fill()
+        key = self.playground.key_of("corpus.open")
+        self.playground.tell(
+            f"{row.title} is off the list; the text stays, and {key} opens it again: {row.about}", seconds=10
+        )
+
+    def _set_dials(self, *keys: str) -> None:
+        """Takes over what the settings say, but for a dial that a person has turned here."""
+        options = self.world.settings.run_options()
+        for key in keys:
+            if key in self._turned:
+                continue
+            if key == "train.time":
+                self._seconds = 60 * options["minutes"]
+            elif key == "train.size":
+                self._model_size = options["size"]
+            elif key == "train.arch":
+                self._model_arch = options["arch"]
+
+    def _refused(self, row: Row, look: Look | None) -> str:
+        """Why the text cannot be trained on, as far as that is known by now, or ""."""
+        if look is None or look.source != row.source or not row.ready:
+            return ""
+        return in_plain_words(look.problem) if look.refused and look.stats is None else too_short(look.stats)
 
     def _row(self) -> Row:
         """The text under the cursor."""
@@ -228,6 +269,7 @@ class CorpusScreen(ModeScreen):
             self._model_arch,
             self._expected(row, look),
             self.playground.key_of,
+            too_short(look.stats if look is not None else None),
         )
         self.query_one("#plan", Static).update(plan)
 
@@ -265,10 +307,17 @@ class CorpusScreen(ModeScreen):
             f"fetching {self._fetching()}  ({self.playground.key_of('corpus.fetch')} gives up)"
         )
         self.query_one(ProgressBar).update(total=download.total or None, progress=download.done)
+        wanted = self._to_train == download.name
+        if download.state != "fetching" and not first:
+            self._to_train = None
         if download.state == "failed" and not first:
-            self.playground.tell(download.message, "error", 12)
+            self.playground.tell(in_plain_words(download.message), "error", 12)
         elif download.state == "done" and not first:
-            self.playground.tell(f"{self._fetching()} is here.")
+            row = self.world.corpora.row(download.name)
+            if wanted and row is not None and self.is_current:
+                self.playground.try_to(lambda: self._start(row))
+            else:
+                self.playground.tell(f"{self._fetching()} is here.")
 
 
 def make_screen() -> CorpusScreen:

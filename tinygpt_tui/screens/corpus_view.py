@@ -10,6 +10,7 @@ from rich.text import Text
 from engine.facts import RUNGS, LadderRung, Stats
 from tinygpt_tui import figures
 from tinygpt_tui.safe_text import safe_line, safe_text
+from tinygpt_tui.screens.corpus_words import in_plain_words
 from tinygpt_tui.sources.corpus_facts import Look
 from tinygpt_tui.sources.corpus_list import Row
 from tinygpt_tui.sources.expectation import Expectation
@@ -55,7 +56,7 @@ def preview_of(look: Look | None) -> str:
     if look is None:
         return ""
     if look.preview is None:
-        return safe_text(look.problem) if look.problem else "Reading …"
+        return in_plain_words(look.problem) if look.problem else "Reading …"
     parts = [safe_text("\n".join(look.preview.head.split("\n")[:MOST_LINES]))]
     if look.preview.middle:
         parts.append(f"… from character {look.preview.middle_at:,} on:\n")
@@ -75,7 +76,7 @@ def statistics_of(look: Look | None, width: int, in_pairs: bool = False) -> Text
         return text
     if look.stats is None:
         if look.problem and look.preview is not None:  # else it stands where the text would begin
-            text.append(safe_text(look.problem))
+            text.append(in_plain_words(look.problem))
         elif not look.problem:
             text.append("Counting …", style="dim")
         return text
@@ -87,7 +88,7 @@ def statistics_of(look: Look | None, width: int, in_pairs: bool = False) -> Text
     _append_ladder(text, look.rungs, width, 2 if in_pairs and width >= 2 * (_RUNG + 4) else 1)
     if not look.finished:
         text.append("counting on …", style="dim")
-    text.append(safe_text(look.problem))
+    text.append(in_plain_words(look.problem))
     text.rstrip()
     return text
 
@@ -98,13 +99,19 @@ def rung_name(rung: LadderRung) -> str:
 
 
 def plan_of(
-    seconds: float, size: str, arch: str, expected: Expectation | None, key_of: Callable[[str], str]
+    seconds: float,
+    size: str,
+    arch: str,
+    expected: Expectation | None,
+    key_of: Callable[[str], str],
+    refused: str = "",
 ) -> Text:
     """The dials with their keys, which can be clicked, and what they come to.
 
     Args:
         expected: None where nothing can be foretold yet.
         key_of: the key of an action, as it is shown.
+        refused: why there is nothing to train on, or "".
     """
     text = Text(no_wrap=False, end="")
     taken = f" ({expected.size})" if size == "auto" and expected is not None else ""
@@ -120,7 +127,9 @@ def plan_of(
         text.append(value, style="bold")
         text.append("   ")
     text.append("\n")
-    if arch == "ngram":
+    if refused:
+        text.append(refused, style="bold")
+    elif arch == "ngram":
         text.append("counts what follows which letters: done in seconds, and the one to beat")
     elif expected is not None:
         text.append(expected.sentence)

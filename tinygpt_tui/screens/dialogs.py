@@ -1,19 +1,43 @@
-"""Small questions on top of a screen: a sentence with buttons, a line of text, a choice from a list. Esc always means no."""
+"""Small questions on top of a screen: a sentence with buttons, a line or a page of text, a choice from a list. Esc always means no."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Button, Input, OptionList, Static
+from textual.widgets import Button, Input, OptionList, Static, TextArea
 from textual.widgets.option_list import Option
 
+from engine.errors import TinygptError
 from tinygpt_tui.safe_text import safe_line, safe_text
+
+
+class SafeLine(Input):
+    """A line that drops what a terminal would obey, as it may come with what is pasted."""
+
+    def validate_value(self, value: str) -> str:
+        return "".join(character for character in value if safe_line(character) == character)
+
+
+class SafeField(TextArea):
+    """Keeps a text exactly, and shows it so that nothing of it acts on the terminal."""
+
+    def get_line(self, line_index: int) -> Text:
+        return Text(safe_text(self.document.get_line(line_index)), end="", no_wrap=True)
+
+
+def box_of(title: str, keys: str, classes: str | None = None) -> Vertical:
+    """The frame of a dialog, with its title above and its keys below."""
+    box = Vertical(id="box", classes=classes)
+    box.border_title = title_of(title)
+    box.border_subtitle = Content(keys)
+    return box
 
 
 def title_of(text: str) -> Text:
@@ -33,9 +57,7 @@ class Confirm(ModalScreen[str | None]):
         self._title, self._message, self._buttons = title, message, buttons
 
     def compose(self) -> ComposeResult:
-        box = Vertical(id="box")
-        box.border_title = title_of(self._title)
-        with box:
+        with box_of(self._title, "⏎ press · tab next · esc close"):
             with VerticalScroll(id="message"):
                 yield Static(safe_text(self._message), markup=False)
             with Horizontal(id="buttons"):
@@ -59,24 +81,67 @@ class Trouble(Confirm):
 
 
 class AskLine(ModalScreen[str | None]):
-    """One line of text; gives it back, or None."""
+    """One line of text; gives it back, or None. What cannot be taken is said in the dialog, which stays open."""
 
     BINDINGS: ClassVar[list[BindingType]] = [("escape", "dismiss(None)", "close")]
 
-    def __init__(self, title: str, message: str = "", value: str = "", placeholder: str = "") -> None:
+    def __init__(
+        self,
+        title: str,
+        message: str = "",
+        value: str = "",
+        placeholder: str = "",
+        take: Callable[[str], object] | None = None,
+    ) -> None:
+        """`take` gets the answer before it is given back, and refuses it with a `TinygptError`."""
         super().__init__(classes="dialog")
         self._title, self._message, self._value, self._placeholder = title, message, value, placeholder
+        self._take = take
 
     def compose(self) -> ComposeResult:
-        box = Vertical(id="box")
-        box.border_title = title_of(self._title)
-        with box:
+        with box_of(self._title, "⏎ take it · esc close"):
             if self._message:
                 yield Static(safe_text(self._message), markup=False)
-            yield Input(value=safe_line(self._value), placeholder=self._placeholder)
+            yield SafeLine(value=safe_line(self._value), placeholder=self._placeholder)
+            yield Static("", id="refused", markup=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        self.dismiss(event.value)
+        # What was not changed is given back as it was, and not as it could be shown.
+        answer = self._value if event.value == safe_line(self._value) else event.value
+        try:
+            if self._take is not None:
+                self._take(answer)
+        except TinygptError as error:
+            self.query_one("#refused", Static).update(safe_text(str(error)))
+            return
+        self.dismiss(answer)
+
+
+class AskText(ModalScreen[str | None]):
+    """A page of text to change; gives it back, or None if it stays as it was."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [("escape", "dismiss(None)", "close")]
+
+    def __init__(self, title: str, value: str, placeholder: str = "") -> None:
+        super().__init__(classes="dialog")
+        self._title, self._value, self._placeholder = title, value, placeholder
+
+    def compose(self) -> ComposeResult:
+        with box_of(self._title, "tab to the buttons · esc close", "page"):
+            yield SafeField(self._value, id="field", soft_wrap=True, placeholder=self._placeholder)
+            with Horizontal(id="buttons"):
+                yield Button("Keep it", id="keep", variant="primary")
+                yield Button("Cancel", id="cancel")
+
+    def on_mount(self) -> None:
+        field = self.query_one(TextArea)
+        field.cursor_blink = False
+        field.move_cursor(field.document.end)
+        field.focus()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        text = self.query_one(TextArea).text
+        self.dismiss(text if event.button.id == "keep" and text != self._value else None)
 
 
 class Choose(ModalScreen[str | None]):
@@ -100,10 +165,8 @@ class Choose(ModalScreen[str | None]):
         self._title, self._options, self._empty, self._current = title, options, empty, current
 
     def compose(self) -> ComposeResult:
-        box = Vertical(id="box")
-        box.border_title = title_of(self._title)
-        with box:
-            yield Input(placeholder="type to narrow the list")
+        with box_of(self._title, "⏎ choose · ↑↓ move · esc close"):
+            yield SafeLine(placeholder="type to narrow the list")
             yield OptionList(id="options")
 
     def on_mount(self) -> None:
@@ -135,4 +198,5 @@ class Choose(ModalScreen[str | None]):
             ids = [id for id, _ in shown]
             options.highlighted = ids.index(self._current) if self._current in ids else 0
         else:
-            options.add_option(Option(Text(self._empty), disabled=True))
+            nothing = "Nothing here matches that." if self._options else self._empty
+            options.add_option(Option(Text(nothing), disabled=True))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from typing import ClassVar
 
 from rich.table import Table
@@ -13,6 +15,26 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tinygpt_tui.actions import actions_of, shown_keys
+from tinygpt_tui.safe_text import safe_text
+
+
+def plain(about: str) -> Text:
+    """A widget's help, which may be written in Markdown, as lines: headings bold, entries with a dot, and nothing of the marks."""
+    text = Text()
+    for number, line in enumerate(inspect.cleandoc(safe_text(about)).splitlines()):
+        text.append("\n" if number else "")
+        heading, entry = re.match(r"#+\s+(.*)", line), re.match(r"(\s*)[*-]\s+(.*)", line)
+        if heading is not None:
+            text.append(heading[1].replace("`", ""), "bold")
+            continue
+        rest = line
+        if entry is not None:
+            text.append(f"{entry[1]}· ")
+            rest = entry[2]
+        for part, said in enumerate(re.split(r"`([^`]*)`|\*\*([^*]+)\*\*", rest)):
+            if said:
+                text.append(said, "bold" if part % 3 else "")
+    return text
 
 
 class HelpScreen(ModalScreen[None]):
@@ -31,7 +53,7 @@ class HelpScreen(ModalScreen[None]):
         box.border_subtitle = "esc closes"
         with box:
             if self._about:
-                yield Static(f"{self._about}\n", markup=False)
+                yield Static(plain(self._about).append("\n"))
             yield Static(self._table(self._scope))
             yield Static(Text("\nEverywhere", style="bold"))
             yield Static(self._table("app"))

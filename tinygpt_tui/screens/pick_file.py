@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
@@ -19,10 +20,22 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, DirectoryTree, Input, Static, TextArea
 
 from engine.errors import TinygptError
+from tinygpt_tui.files import here
 from tinygpt_tui.safe_text import safe_line, safe_text
+from tinygpt_tui.screens.dialogs import SafeField, SafeLine, box_of
 
-PICK_HINT = "enter: open or take · ⌫: the folder above · / or ~: type a path"
+PICK_HINT = "Type or paste a path and press ⏎, or go down with ↓: ⏎ opens a folder or takes a file, ⌫ shows the folder above, esc closes."
 PASTE_HINT = "A model needs some thousands of characters to learn anything. Tab leads on to the buttons."
+
+
+class _Path(SafeLine):
+    """The line for a path; while it is empty, what takes a character back shows the folder above."""
+
+    def action_delete_left(self) -> None:
+        if self.value:
+            super().action_delete_left()
+        else:
+            cast(PickFile, self.screen).action_up()
 
 
 class _Tree(DirectoryTree):
@@ -34,20 +47,6 @@ class _Tree(DirectoryTree):
 
     def process_label(self, label: Any) -> Text:
         return Text(safe_line(str(label)), no_wrap=True, end="")
-
-
-class _Line(Input):
-    """A line that drops what a terminal would obey, as it may come with what is pasted."""
-
-    def validate_value(self, value: str) -> str:
-        return "".join(character for character in value if safe_line(character) == character)
-
-
-class _Field(TextArea):
-    """Keeps a text exactly, and shows it so that nothing of it acts on the terminal."""
-
-    def get_line(self, line_index: int) -> Text:
-        return Text(safe_text(self.document.get_line(line_index)), end="", no_wrap=True)
 
 
 class _Taking(ModalScreen[str | None]):
@@ -79,27 +78,44 @@ class PickFile(_Taking):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         ("backspace", "up", "folder above"),
-        ("slash", "type('/')", "type a path"),
-        ("tilde", "type('~/')", "type a path from the home folder"),
+        ("down", "below", "choose below"),
     ]
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box", classes="tall") as box:
             box.border_title = "a file or folder of your own"
-            yield _Line(placeholder="a path such as ~/my-novel.txt, or choose below", select_on_focus=False)
-            yield _Tree(Path.cwd(), id="tree")
+            yield _Path(placeholder="a path such as ~/my-novel.txt, or choose below", select_on_focus=False)
+            yield _Tree(_beginning(), id="tree")
             yield Static(PICK_HINT, id="hint", markup=False)
             with Horizontal(id="buttons"):
                 yield Button("Folder above", id="up")
                 yield Button("Take this folder", id="folder", variant="primary")
 
     def on_mount(self) -> None:
-        self.query_one(DirectoryTree).focus()
-        self._say_where(Path.cwd())
+        self.query_one(SafeLine).focus()
+        self._say_where(Path(self.query_one(DirectoryTree).path))
+
+    def on_key(self, event: events.Key) -> None:
+        # The line stops what it takes, so this was typed in the tree, or before the line was there to take it.
+        field = self.query_one(SafeLine)
+        if event.is_printable and event.character is not None:
+            event.stop()
+            field.insert_text_at_cursor(event.character)
+            field.focus()
+        elif event.key == "enter" and self.focused in (None, field):
+            event.stop()
+            self.on_input_submitted(Input.Submitted(field, field.value))
+
+    def on_paste(self, event: events.Paste) -> None:
+        field = self.query_one(SafeLine)
+        field.insert_text_at_cursor(" ".join(event.text.splitlines()[:1]))
+        field.focus()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         if event.value.strip():
             self.answer(event.value.strip())
+        else:
+            self.query_one(DirectoryTree).focus()
 
     def on_directory_tree_file_selected(self, event: DirectoryTree.FileSelected) -> None:
         self.answer(str(event.path))
@@ -118,12 +134,12 @@ class PickFile(_Taking):
         tree.path = Path(tree.path).absolute().parent
         self._say_where(tree.path)
 
-    def action_type(self, beginning: str) -> None:
-        """Begins a path as a person has just begun one."""
-        field = self.query_one(Input)
-        field.value = beginning
-        field.cursor_position = len(beginning)
-        field.focus()
+    def action_below(self) -> None:
+        """From the line into the tree."""
+        tree = self.query_one(DirectoryTree)
+        if self.focused is not tree:
+            tree.focus()
+            tree.action_cursor_down()
 
     def _say_where(self, folder: Path) -> None:
         shown = str(folder)
@@ -132,14 +148,22 @@ class PickFile(_Taking):
         self.query_one("#box").border_subtitle = Content(safe_line(shown))
 
 
+def _beginning() -> Path:
+    """The folder that is shown first: the current one, or where one is at home if that is gone."""
+    with suppress(TinygptError):
+        return here()
+    with suppress(RuntimeError):
+        return Path.home()
+    return Path("/")
+
+
 class PasteText(_Taking):
     """A field for a text and one for its name; gives back the source of the text that was kept, or None."""
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="box", classes="tall") as box:
-            box.border_title = "paste or type a text"
-            yield _Line(placeholder="what to call it; its first words, if you do not say", id="name")
-            yield _Field(id="field", soft_wrap=True)
+        with box_of("paste or type a text", "esc close", "tall"):
+            yield SafeLine(placeholder="what to call it; its first words, if you do not say", id="name")
+            yield SafeField(id="field", soft_wrap=True)
             yield Static(PASTE_HINT, id="hint", markup=False)
             with Horizontal(id="buttons"):
                 yield Button("Keep it", id="keep", variant="primary")

@@ -10,8 +10,10 @@ import re
 from typing import Any, ClassVar
 
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.widgets import Static
 
 from engine.errors import UsageError
@@ -24,8 +26,10 @@ from tinygpt_tui.screens.play_view import (
     ShownText,
     alphabet,
     alternatives_of,
+    placeholder_of,
     pointed_of,
     subtitle_of,
+    text_of,
     title_of,
     waiting_of,
 )
@@ -60,7 +64,9 @@ class PlayScreen(PlayDialogs, ModeScreen):
         self._distributed = self._titled = 0.0
         self._modelless = False
         self._titles: dict[str, tuple[str, str]] = {}
+        self._placeholder = ""
         self._hurry = False  # a person has turned something: its effect is not kept waiting
+        self._pointing: int | None = None  # where the desk pointed at the last tick
         self._remembers = False  # whether the prompts of earlier sessions are at hand
 
     def compose_body(self) -> ComposeResult:
@@ -89,11 +95,12 @@ class PlayScreen(PlayDialogs, ModeScreen):
 
     def on_mount(self) -> None:
         # While there is nothing to write with, the single keys that lead to it must act.
+        self.world.desk.key_of = self.playground.key_of
         self._modelless = self.world.current_run is None
         self.query_one(Transcript if self._modelless else Prompt).focus()
         self._show_all()
 
-    def on_screen_resume(self) -> None:
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
         self._shown = None
         if self._modelless and self.world.current_run is not None:
             self._modelless = False
@@ -109,6 +116,15 @@ class PlayScreen(PlayDialogs, ModeScreen):
             self.query_one(Prompt).earlier = desk.history.prompts()
         for sentence, severity in desk.take_notices():
             self.playground.tell(sentence, severity)
+        self.look_at_errands()
+        self._take_run()
+        if (
+            self._pointing is not None
+            and desk.pointing is None
+            and self.query_one(Transcript).cursor is not None
+        ):
+            self.query_one(Transcript).move_to(None)  # an act has let go of the place
+        self._pointing = desk.pointing
         if self._shown == (desk.version, id(desk.session)) and desk.state != "writing":
             return
         self._shown = (desk.version, id(desk.session))
@@ -151,24 +167,27 @@ class PlayScreen(PlayDialogs, ModeScreen):
 
     def on_transcript_pointed(self, event: Transcript.Pointed) -> None:
         self.world.desk.point_at(event.offset)
+        self._pointing = self.world.desk.pointing
         self._hurry = True
 
     def on_transcript_chosen(self, event: Transcript.Chosen) -> None:
         self.world.desk.point_at(event.offset)
+        self._pointing = self.world.desk.pointing
         self.query_one(Distribution).focus()
 
     def on_distribution_picked(self, event: Distribution.Picked) -> None:
-        desk = self.world.desk
-        place = desk.alternatives.at if desk.alternatives is not None else None
-        if desk.pointing is None and event.view.chosen is None:
-            place = None
+        desk, view = self.world.desk, event.view
+        if view.text != text_of(desk.session) or desk.pointing not in (None, view.at):
+            self.playground.tell("The place is another one by now: choose once more.", "warning")
+            return
         if _HALF_CHARACTER.fullmatch(event.symbol.c):
             self.playground.tell("That is a part of a character: choose a whole one.", "warning")
             return
         self.query_one(Transcript).move_to(None)
-        self.playground.try_to(
-            lambda: desk.fork(desk.session.length if place is None else place, event.symbol.c)
-        )
+        self.playground.try_to(lambda: desk.fork(view.at, event.symbol.c))
+
+    def on_distribution_left(self, event: Distribution.Left) -> None:
+        self.action_stop()
 
     def on_knob_turned(self, event: Knob.Turned) -> None:
         self._set(event.name, event.value)
@@ -284,7 +303,10 @@ class PlayScreen(PlayDialogs, ModeScreen):
     def action_chat(self) -> None:
         desk = self.world.desk
         desk.set_chat(not desk.chat)
-        self.playground.tell("Taking turns." if desk.chat else "Writing freely.", seconds=2)
+        self.playground.tell(
+            "Chat: on. You and the model take turns." if desk.chat else "Chat: off. The model writes freely.",
+            seconds=3,
+        )
         self._show_all()
 
     def action_copy(self) -> None:
@@ -294,6 +316,16 @@ class PlayScreen(PlayDialogs, ModeScreen):
             self.query_one(Transcript).selected_text
             or (written.text.slice(0, written.length) if written else "")
         )
+
+    def _take_run(self) -> None:
+        """Writes with what there is as soon as there is something, and follows it while it trains."""
+        world = self.world
+        if (
+            world.desk.run is None
+            and (name := world.current_run) is not None
+            and world.shelf.row(name) is not None
+        ):
+            world.desk.use(name, follow=world.is_live(name))
 
     def _turn(self, name: str, notches: int) -> None:
         self._set(name, SPECS[name].turned(self._values()[name], notches))
@@ -334,7 +366,9 @@ class PlayScreen(PlayDialogs, ModeScreen):
         # An empty text keeps a line: the focus goes there when somebody leaves the prompt.
         self.query_one("#text-panel").set_class(empty, "-empty")
         if empty:
-            self.query_one("#waiting", Static).update(waiting_of(desk))
+            waited = desk.following if desk.state == "loading" else None
+            picture = self.world.picture(waited) if waited is not None else None
+            self.query_one("#waiting", Static).update(waiting_of(desk, picture))
         self.query_one(Transcript).show(self._text, writing=writing)
 
     def _show_next(self) -> None:
@@ -352,11 +386,11 @@ class PlayScreen(PlayDialogs, ModeScreen):
             prompt = self.query_one(Prompt)
             prompt.knows, prompt.instead = alphabet(self.world.paths.runs_dir, desk.model.run)
         used, window = desk.context or (0, 0)
-        unseen = max(0, desk.session.length - used)
         for id in ("#meter", "#compact-meter"):
-            self.query_one(id, ContextMeter).show(
-                used, window, unseen if window and used < desk.session.length else 0
-            )
+            self.query_one(id, ContextMeter).show(used, window, desk.unseen)
+        if (placeholder := placeholder_of(desk)) != self._placeholder:
+            self._placeholder = placeholder
+            self.query_one(Prompt).placeholder = Content(safe_line(placeholder))
 
     def _show_knobs(self) -> None:
         pending = self.world.desk.pending

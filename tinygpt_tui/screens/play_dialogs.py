@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
-
-from textual import work
 
 from tinygpt_tui import figures
 from tinygpt_tui.files import free_path, write_new
 from tinygpt_tui.play.history import Kept
 from tinygpt_tui.screens.dialogs import AskLine, Choose
+from tinygpt_tui.sources.errand import Errand
 
 if TYPE_CHECKING:
     from tinygpt_tui.screens.mode_screen import ModeScreen
@@ -28,10 +28,35 @@ EXPORTS = (
 class PlayDialogs(_Base):
     """The part of the Play screen that opens dialogs."""
 
-    def action_export(self) -> None:
-        from tinygpt_tui.play.export import export
+    _search: Errand[list[Kept]] | None = None
+    _searched = ""
+    _saving: Errand[Path] | None = None
 
-        session = self.world.desk.session
+    def look_at_errands(self) -> None:
+        """Tells what has become of a search or an export. Whoever has gone elsewhere meanwhile is not followed there."""
+        if (search := self._search) is not None and search.done:
+            self._search = None
+            if search.problem:
+                self.playground.tell(search.problem, "error")
+            elif self.app.screen is self:
+                self._choose_session(self._searched, search.result or [])
+        if (saving := self._saving) is not None and saving.done:
+            self._saving = None
+            if saving.problem:
+                self.playground.tell(saving.problem, "error")
+            else:
+                self.playground.tell(f"Saved {saving.result}", seconds=10)
+
+    def on_screen_suspend(self) -> None:
+        if self.app.screen is not self and self._search is not None:
+            self._search.cancelled = True
+            self._search = None
+
+    def action_export(self) -> None:
+        from tinygpt_tui.play.export import export, jsonl
+
+        desk = self.world.desk
+        session = desk.session
         if not session.length:
             self.playground.tell("There is no text to save yet.", "warning")
             return
@@ -39,9 +64,15 @@ class PlayDialogs(_Base):
         def save(kind: str | None) -> None:
             if kind is None:
                 return
-            path = free_path("tinygpt", f".{kind}")
-            if self.playground.try_to(lambda: write_new(path, export(session, kind))):
-                self.playground.tell(f"Saved {path}", seconds=10)
+            if kind == "jsonl" and desk.state not in ("writing", "paused") and self._saving is None:
+                make = jsonl(session)  # of a long text it takes longer than a key may
+                self._saving = Errand(lambda _: save_as(kind, make()))
+                return
+
+            def write() -> None:
+                self.playground.tell(f"Saved {save_as(kind, export(session, kind))}", seconds=10)
+
+            self.playground.try_to(write)
 
         self.app.push_screen(Choose("save this text", EXPORTS), save)
 
@@ -50,7 +81,7 @@ class PlayDialogs(_Base):
 
         def search(text: str | None) -> None:
             if text is not None:
-                self._search(text)
+                self._begin_search(text)
 
         self.app.push_screen(AskLine("search", about), search)
 
@@ -69,18 +100,17 @@ class PlayDialogs(_Base):
 
         def use(name: str | None) -> None:
             if name is not None:
-                self.world.desk.use(name, follow=self.world.is_live(name))
+                desk, live = self.world.desk, self.world.is_live(name)
+                self.playground.try_to(lambda: desk.use(name, follow=live))
 
-        self.app.push_screen(
-            Choose("write with", options, "There are no runs yet: train one (1, then t)."), use
-        )
+        corpus, start = (self.playground.key_of(action) for action in ("app.corpus", "corpus.start"))
+        nothing = f"There are no runs yet: train one ({corpus}, then {start})."
+        self.app.push_screen(Choose("write with", options, nothing), use)
 
     def action_follow(self) -> None:
         desk = self.world.desk
         if desk.following is not None:
-            self.playground.tell(
-                f"Stays with the weights of step {desk.model.step:,}." if desk.model else "Follows no more."
-            )
+            self.playground.tell(f"Follows no more: the best weights of {desk.following} write from now on.")
             desk.use(desk.following, follow=False)
             return
         run = (
@@ -107,11 +137,20 @@ class PlayDialogs(_Base):
 
         self.app.push_screen(AskLine("stop texts", about, value), use)
 
-    @work(thread=True, exclusive=True, exit_on_error=False, group="search")
-    def _search(self, wanted: str) -> None:
+    def _begin_search(self, wanted: str) -> None:
         history = self.world.desk.history
-        found = history.search(wanted) if wanted.strip() else history.sessions()
-        self.app.call_from_thread(self._choose_session, wanted, found)
+        if self._search is not None:
+            self._search.cancelled = True  # nobody waits for the one before
+        self._searched = wanted
+
+        def look(errand: Errand[list[Kept]]) -> list[Kept]:
+            return (
+                history.search(wanted, unless=lambda: errand.cancelled)
+                if wanted.strip()
+                else history.sessions()
+            )
+
+        self._search = Errand(look)
 
     def _choose_session(self, wanted: str, found: list[Kept]) -> None:
         now = self.world.clock()
@@ -129,6 +168,13 @@ class PlayDialogs(_Base):
                 self.playground.try_to(lambda: self.world.desk.open_session(int(id)))
 
         self.app.push_screen(Choose("sessions", options, nothing), open_it)
+
+
+def save_as(kind: str, text: str) -> Path:
+    """Saves a text under a new name where the playground was started. Raises ResourceError."""
+    path = free_path("tinygpt", f".{kind}")
+    write_new(path, text)
+    return path
 
 
 _ESCAPES = {"\\": "\\", "\n": "n", " ": "s", "\t": "t"}

@@ -15,23 +15,16 @@ from engine.errors import CheckpointError
 from engine.reading import read_json
 from engine.relatives import relative
 from tinygpt_tui import figures
-from tinygpt_tui.play.desk import Desk
-from tinygpt_tui.play.session import Session
+from tinygpt_tui.play.desk import Desk, no_weights
+from tinygpt_tui.play.session import Mark, Session
 from tinygpt_tui.play.turns import turns_in
 from tinygpt_tui.safe_text import safe_line
+from tinygpt_tui.sources.run_picture import RunPicture
 from tinygpt_tui.widgets.distribution_rows import Alternatives, percent, visible
-from tinygpt_tui.widgets.transcript_line import Kind
+from tinygpt_tui.widgets.transcript_line import Kind, shortened
 from tinygpt_tui.widgets.wrapping import LABEL_LIMIT
 
 TOKENIZER_LIMIT = 64_000_000  # bytes
-WAITING = {
-    "empty": "There is no model yet. Press 1 to choose a text, then t to teach it to a model; in a minute it speaks.",
-    "loading": "The model is being loaded …",
-    "ready": "Type how a text begins, and press Enter: the model goes on, character by character.\n\n"
-    "While it writes, [ and ] turn its temperature, and every other key in the footer acts on the very next character.",
-    "lost": "The player is gone; a new one is being started.",
-    "given up": "The player is gone. Choose a model (m) to start it again.",
-}
 
 
 class ShownText:
@@ -40,7 +33,11 @@ class ShownText:
     def __init__(self, session: Session, turns: dict[str, str] | None) -> None:
         """`turns` are the marks of a conversation, if the text is to be read as one."""
         self.session, self.turns = session, turns
-        self._heard: tuple[int, Sequence[tuple[int, str]]] = (-1, ())
+        self._marks_of: list[Mark] | None = None
+        self._marks: Sequence[tuple[int, str]] = ()
+        self._heard = (-1, 0)  # the shape and the length of the text that was looked through for speakers
+        self._speakers: tuple[tuple[int, str], ...] = ()
+        self._line = 0  # where its last line begins
 
     @property
     def version(self) -> Hashable:
@@ -52,33 +49,81 @@ class ShownText:
 
     @property
     def marks(self) -> Sequence[tuple[int, str]]:
-        return tuple((mark.at, _label(mark.text)) for mark in self.session.marks())
+        if (found := self.session.marks()) is not self._marks_of:
+            self._marks_of = found
+            self._marks = tuple((mark.at, _label(mark.text)) for mark in found)
+        return self._marks
 
     @property
     def speakers(self) -> Sequence[tuple[int, str]]:
         if self.turns is None:
             return ()
-        if self._heard[0] != self.length:
-            names = {who: mark.strip().rstrip(":") for who, mark in self.turns.items()}
-            found = turns_in(self.session.text(), self.turns)
-            self._heard = (self.length, tuple((turn.start, names[turn.who]) for turn in found))
-        return self._heard[1]
+        if (now := (self.session.shape, self.length)) != self._heard:
+            if now[0] != self._heard[0]:
+                self._speakers, self._line = (), 0
+            self._heard = now
+            self._listen(self.turns)
+        return self._speakers
+
+    def _listen(self, turns: dict[str, str]) -> None:
+        """Looks for speakers from the last line on: those before it have been found, and a growing text only adds to it."""
+        names = {who: mark.strip().rstrip(":") for who, mark in turns.items()}
+        text = self.session.text(self._line)
+        found = tuple((self._line + turn.start, names[turn.who]) for turn in turns_in(text, turns))
+        before = self._speakers
+        last = before[-1:] if before and before[-1][0] >= self._line else ()
+        if found != last:
+            self._speakers = (*before[: len(before) - len(last)], *found)
+        self._line += text.rfind("\n") + 1
 
     def slice(self, start: int, end: int) -> str:
         return self.session.text(start, end)
 
     def kinds(self, start: int, end: int) -> Sequence[tuple[int, int, Kind]]:
-        clipped = ((max(low, start), min(high, end), kind) for low, high, kind in self.session.spans())
-        return [(low, high, kind) for low, high, kind in clipped if low < high]
+        return self.session.spans(start, end)
 
     def probability(self, start: int, end: int) -> array[float]:
         return self.session.probabilities(start, end)
 
 
-def waiting_of(desk: Desk) -> str:
-    """What stands on an empty page."""
-    given_up = desk.state == "lost" and not desk.loading
-    return WAITING["given up" if given_up else desk.state]
+def waiting_of(desk: Desk, picture: RunPicture | None = None) -> str:
+    """What stands on an empty page; `picture` is of the run that is waited for, if one is."""
+    key = desk.key_of
+    if desk.state == "lost":
+        if desk.loading:
+            return "The player is gone; a new one is being started."
+        return f"The player is gone. Choose a model ({key('play.model')}) to start it again."
+    if desk.state == "loading":
+        if desk.following is None or picture is None or picture.saved_step is not None:
+            return "The model is being loaded …"
+        so_far = f" By now it has taken {picture.step:,} steps." if picture.step else ""
+        return f"{safe_line(no_weights(desk.following))}{so_far}"
+    if desk.state == "empty":
+        if desk.run is not None:
+            return f"{safe_line(desk.run)} is not loaded. Choose a model ({key('play.model')})."
+        return (
+            f"There is no model yet. Press {key('app.corpus')} to choose a text, "
+            f"then {key('corpus.start')} to teach it to a model; in a minute it speaks."
+        )
+    return (
+        "Type how a text begins, and press Enter: the model goes on, character by character.\n\n"
+        f"While it writes, {key('play.cooler')} and {key('play.hotter')} turn its temperature, "
+        "and every other key in the footer acts on the very next character."
+    )
+
+
+def placeholder_of(desk: Desk) -> str:
+    """What stands in an empty prompt; in a conversation, whose turn it is."""
+    turns = desk.model.turns if desk.chat and desk.model is not None else None
+    if not turns:
+        return "how does it begin?"
+    user, model = (turns[who].strip().rstrip(":") for who in ("user", "model"))
+    return f"{model} is speaking …" if desk.state == "writing" else f"your turn, {user}: what do you say?"
+
+
+def text_of(session: Session) -> Hashable:
+    """What tells whether a place of the shown text still is the same place."""
+    return id(session), session.shape
 
 
 def alternatives_of(desk: Desk) -> Alternatives:
@@ -88,7 +133,10 @@ def alternatives_of(desk: Desk) -> Alternatives:
         return Alternatives(title="next character")
     pointed = found.at is not None and desk.pointing is not None
     title = f"instead of character {found.at + 1:,}" if pointed and found.at is not None else "next character"
-    return Alternatives(found.symbols, found.rest, found.stages, found.chosen, title)
+    at = desk.session.length if found.at is None else found.at
+    return Alternatives(
+        found.symbols, found.rest, found.stages, found.chosen, title, at, text_of(desk.session)
+    )
 
 
 def pointed_of(desk: Desk) -> str:
@@ -137,8 +185,9 @@ def subtitle_of(desk: Desk) -> str:
 
 def _label(told: str) -> str:
     """What changed, set apart from the text, in as many cells as a mark may have."""
-    room = LABEL_LIMIT - 2
-    return f"⟨{told if cell_len(told) <= room else set_cell_size(told, room - 1) + '…'}⟩"
+    if (label := shortened(f"⟨{told}⟩", LABEL_LIMIT)) != "⟨…⟩":
+        return label
+    return f"⟨{set_cell_size(told, LABEL_LIMIT - 3)}…⟩"  # a long name is better begun than left out
 
 
 def alphabet(runs_dir: Path, run: str) -> tuple[Callable[[str], bool] | None, Callable[[str], str] | None]:

@@ -6,6 +6,7 @@ to date (`tinygpt_tui.sources.run_shelf`).
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -20,16 +21,19 @@ from tinygpt_tui import figures
 from tinygpt_tui.bindings import bindings
 from tinygpt_tui.files import here
 from tinygpt_tui.safe_text import safe_line, safe_text
-from tinygpt_tui.screens.dialogs import AskLine, Confirm, title_of
+from tinygpt_tui.screens.dialogs import AskLine, AskText, Confirm, title_of
 from tinygpt_tui.screens.mode_screen import ModeScreen
+from tinygpt_tui.screens.train_steering import COUNTED
+from tinygpt_tui.screens.train_view import MOST_COMPARED, called, steps_more
 from tinygpt_tui.sources.run_shelf import RunRow
 
-MOST_COMPARED = 4
-EMPTY = "There are no runs yet. Choose a text in Corpus and press t, or start one in any terminal: tinygpt train tales --detach"
-# Title, width, and how many columns the screen must have for it.
-COLUMNS = (("", 3, 0), ("run", 20, 0), ("loss", 6, 0), ("step", 15, 0), ("size", 6, 0), ("corpus", 13, 0), ("age", 11, 100),
-           ("kind", 8, 100), ("disk", 8, 110), ("note", 40, 150))  # fmt: skip
+# Title and width; those have room that come first.
+COLUMNS = (("", 3), ("run", 20), ("loss", 6), ("step", 15), ("size", 6), ("corpus", 13), ("age", 11), ("kind", 8), ("disk", 8),
+           ("note", 40))  # fmt: skip
 NUMBERS = ("loss", "step", "size", "disk")
+WORDS, LEAST_WORD = ("corpus", "note"), 8  # can be cut, and to how many cells at most
+GAP = 2  # cells around each column
+FRAME = 4  # cells of the panel around the table
 COLOURS = {
     "training": "$success",
     "preparing": "$success",
@@ -59,7 +63,7 @@ class RunsScreen(ModeScreen):
     mode = "runs"
     CSS_PATH = "runs.tcss"
     BINDINGS: ClassVar[list[Any]] = bindings("runs")
-    HELP = "Every run, newest first, whoever started it. Enter shows its curve, space marks it, c draws the marked ones together."
+    HELP = "Every run, newest first, whoever started it: look at its curve, write with it, or mark some and draw them together."
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,7 +77,7 @@ class RunsScreen(ModeScreen):
         with Vertical(id="shelf", classes="panel") as panel:
             panel.border_title = "runs"
             yield RunTable(id="table", cursor_type="row", zebra_stripes=False)
-            yield Static(EMPTY, id="empty", markup=False)
+            yield Static("", id="empty", markup=False)
         with Vertical(id="about", classes="panel"):
             yield Static("", id="detail", markup=False)
 
@@ -86,7 +90,8 @@ class RunsScreen(ModeScreen):
     def tick(self, now: float) -> None:
         shelf = self.world.shelf
         minute = int(self.world.clock() // 60)  # ages change with it
-        wanted = (shelf.version, minute, tuple(self._marked), self.size.width, self._colours())
+        scrolls = self.query_one(RunTable).show_vertical_scrollbar  # which takes room from the columns
+        wanted = (shelf.version, minute, tuple(self._marked), self.size.width, scrolls, self._colours())
         if wanted != self._shown:
             self._shown = wanted
             self._fill()
@@ -94,7 +99,7 @@ class RunsScreen(ModeScreen):
         if export != self._told_export:
             self._told_export = export
             if export.state == "done":
-                self.playground.tell(f"{export.run} was copied to {export.path}.", seconds=10)
+                self.playground.tell(f"{self._called(export.run)} was copied to {export.path}.", seconds=10)
             elif export.state == "failed":
                 self.playground.tell(export.message, "error")
 
@@ -116,11 +121,14 @@ class RunsScreen(ModeScreen):
     def action_resume(self) -> None:
         row = self._chosen()
         if row.state == "done":
+            if row.arch == "ngram":
+                raise UsageError(COUNTED)
             more = max(1, (row.step or 2) // 2)
             self.world.starter.extend(row.name, more)
-            self.playground.tell(f"{row.name} was finished; it goes on for {more:,} steps more.")
+            self.playground.tell(f"{called(row)} was finished; it goes on for {steps_more(more)}.")
         else:
             self.world.starter.resume(row.name)
+            self.playground.tell(f"Going on with {called(row)} …")
         self.world.chosen_run = row.name
         self.playground.go("train")
 
@@ -137,7 +145,7 @@ class RunsScreen(ModeScreen):
     def action_compare(self) -> None:
         names = [name for name in self._marked if self.world.shelf.row(name)]
         if not names:
-            raise UsageError("No run is marked: mark two or more with space first.")
+            raise UsageError(f"No run is marked: mark two or more with {self._key('mark')} first.")
         front = names[0] if len(names) > 1 else self._chosen().name
         self.world.chosen_run = front
         self.world.compared = tuple(name for name in names if name != front)
@@ -150,7 +158,7 @@ class RunsScreen(ModeScreen):
             if label is not None:
                 self.playground.try_to(lambda: self.world.shelf.rename(row.name, label))
 
-        about = f"What {row.name} is to be called on these screens. Its folder, and so its name in commands, stays {row.name}."
+        about = f"What {called(row)} is to be called on these screens. Its folder, and so its name in commands, stays {row.name}."
         self.app.push_screen(AskLine("name", about, row.label), rename)
 
     def action_note(self) -> None:
@@ -160,29 +168,53 @@ class RunsScreen(ModeScreen):
             if text is not None:
                 self.playground.try_to(lambda: self.world.shelf.note(row.name, text))
 
-        self.app.push_screen(AskLine(f"note on {row.name}", "", row.notes, "what you think of it"), note)
+        self.app.push_screen(AskText(f"note on {called(row)}", row.notes, "what you think of it"), note)
 
     def action_delete(self) -> None:
-        row = self._chosen()
+        """Asks, and moves the marked runs to the trash, or the one under the cursor where none is marked."""
+        marked = [row for name in self._marked if (row := self.world.shelf.row(name)) is not None]
+        rows = marked or [self._chosen()]
+        names = ", ".join(called(row) for row in rows)
+        them = "It" if len(rows) == 1 else "They"
 
         def delete(chosen: str | None) -> None:
-            if chosen == "yes" and self.playground.try_to(lambda: self.world.shelf.trash(row.name)):
-                key = self.playground.key_of("runs.undo")
-                self.playground.tell(f"{row.name} is in the trash; {key} takes it out again.", seconds=8)
+            if chosen != "yes":
+                return
+            shelf = self.world.shelf
+            gone = [row for row in rows if self.playground.try_to(partial(shelf.trash, row.name))]
+            told = ", ".join(called(row) for row in gone)
+            if len(gone) == 1:
+                self.playground.tell(
+                    f"{told} is in the trash; {self._key('undo')} takes it out again.", seconds=8
+                )
+            elif gone:
+                self.playground.tell(
+                    f"{told} are in the trash; {self._key('undo')} takes one after the other out again.",
+                    seconds=8,
+                )
 
-        question = f"Move {row.name} ({figures.size(row.size)}) to the trash? It can be taken out again."
+        size = figures.size(sum(row.size for row in rows))
+        what = names if len(rows) == 1 else f"these {len(rows)} runs, {names}"
+        question = f"Move {what} ({size}) to the trash? {them} can be taken out again."
         self.app.push_screen(
             Confirm("delete", question, (("yes", "Move to the trash"), ("no", "Keep it"))), delete
         )
 
     def action_undo(self) -> None:
         name = self.world.shelf.undo_trash()
-        self.playground.tell(f"{name} is back.")
+        self.playground.tell(f"{self._called(name)} is back.")
 
     def action_export(self) -> None:
         row = self._chosen()
         self.world.shelf.export_checkpoint(row.name, here())
-        self.playground.tell(f"Copying {row.name} …", seconds=2)
+        self.playground.tell(f"Copying {called(row)} …", seconds=2)
+
+    def _key(self, action: str) -> str:
+        return self.playground.key_of(f"runs.{action}")
+
+    def _called(self, name: str) -> str:
+        row = self.world.shelf.row(name)
+        return called(row) if row is not None else name
 
     def _chosen(self) -> RunRow:
         """The row under the cursor. Raises UsageError when there is none."""
@@ -204,7 +236,7 @@ class RunsScreen(ModeScreen):
         """Brings the table up to date; the cursor stays on its run, or near where it was."""
         table = self.query_one(RunTable)
         rows = self.world.shelf.rows
-        columns = [(title, width) for title, width, least in COLUMNS if self.size.width >= least]
+        columns = columns_for(self.size.width - FRAME - (2 if table.show_vertical_scrollbar else 0))
         colours = self._colours()
         drawn: dict[str, tuple[object, ...]] = {
             row.name: (row, row.name in self._marked, self._age(row), colours) for row in rows
@@ -231,7 +263,13 @@ class RunsScreen(ModeScreen):
                 )
         self._columns, self._drawn = columns, drawn
         table.display = bool(rows)
-        self.query_one("#empty").display = not rows
+        empty = self.query_one("#empty", Static)
+        empty.display = not rows
+        corpus, start = self.playground.key_of("app.corpus"), self.playground.key_of("corpus.start")
+        empty.update(
+            f"There are no runs yet. Choose a text in Corpus ({corpus}) and press {start}, "
+            "or start one in any terminal: tinygpt train tales --detach"
+        )
         panel = self.query_one("#shelf")
         panel.border_subtitle = f"{len(rows)} · {sum(row.live for row in rows)} training" if rows else ""
         self._show_detail()
@@ -264,7 +302,7 @@ class RunsScreen(ModeScreen):
             about.display = False
             return
         about.display = True
-        about.border_title = title_of(row.name)
+        about.border_title = title_of(called(row))
         facts = [
             f"{figures.STATES.get(row.state, '?')} {row.state}"
             + (f": {safe_line(row.reason)}" if row.reason else ""),
@@ -275,6 +313,19 @@ class RunsScreen(ModeScreen):
         if row.notes:
             facts.insert(2, safe_text(row.notes))
         self.query_one("#detail", Static).update("\n".join(facts))
+
+
+def columns_for(cells: int) -> list[tuple[str, int]]:
+    """The columns that have room in so many cells, with their widths: no figure is ever cut, the last words may be."""
+    found = list(COLUMNS[:2])  # a table without names is none, however small
+    cells -= sum(width + GAP for _, width in found)
+    for title, width in COLUMNS[2:]:
+        room = min(width, cells - GAP)
+        if room < (LEAST_WORD if title in WORDS else width):
+            break
+        found.append((title, room))
+        cells -= room + GAP
+    return found
 
 
 def make_screen() -> RunsScreen:

@@ -17,7 +17,8 @@ from textual.containers import Vertical
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from tinygpt_tui.actions import ACTIONS, BY_ID, shown_keys
+from engine.errors import UsageError
+from tinygpt_tui.actions import ACTIONS, BY_ID, keymap, shown_keys
 from tinygpt_tui.bindings import bindings
 from tinygpt_tui.safe_text import safe_line, safe_text
 from tinygpt_tui.screens.dialogs import AskLine, Choose
@@ -47,7 +48,7 @@ class SettingsScreen(ModeScreen):
     mode = "settings"
     CSS_PATH = "settings.tcss"
     BINDINGS: ClassVar[list[Any]] = bindings("settings")
-    HELP = "Arrow keys choose a setting, Enter changes it. It is saved at once in your settings file, whose comments stay."
+    HELP = "Choose a setting and change it: it acts at once, and is saved at once in your settings file, whose comments stay."
 
     def compose_body(self) -> ComposeResult:
         with Vertical(id="settings", classes="panel") as panel:
@@ -87,8 +88,13 @@ class SettingsScreen(ModeScreen):
         else:
             value = str(self.world.settings.value(key))
             self.app.push_screen(
-                AskLine(key, f"{found.about.help}: {found.expected}", value),
-                lambda text: self._set(key, text),
+                AskLine(
+                    key,
+                    f"{found.about.help}: {found.expected}",
+                    value,
+                    take=lambda text: self.world.settings.set(key, text),
+                ),
+                lambda text: self._told_of(key, text),
             )
 
     def action_default(self) -> None:
@@ -106,6 +112,10 @@ class SettingsScreen(ModeScreen):
 
     def _set(self, key: str, value: str | None) -> None:
         if value is not None and self.playground.try_to(lambda: self.world.settings.set(key, value)):
+            self._told_of(key, value)
+
+    def _told_of(self, key: str, value: str | None) -> None:
+        if value is not None:
             self.playground.tell(f"{key} is {value}", seconds=3)
 
     def _ask_for_action(self) -> None:
@@ -118,14 +128,18 @@ class SettingsScreen(ModeScreen):
             return
         message = f"{BY_ID[id].help}. Its keys, separated by commas, such as ctrl+r or r,R; empty for its own again ({BY_ID[id].keys})"
 
-        def set_keys(text: str | None) -> None:
-            if text is None:
-                return
-            book = self.world.settings
-            key = f"ui.keys.{id}"
-            self.playground.try_to(lambda: book.set(key, text.strip()) if text.strip() else book.unset(key))
+        def set_keys(text: str) -> None:
+            book, key = self.world.settings, f"ui.keys.{id}"
+            if not text.strip():
+                book.unset(key)
+            elif id not in (checked := keymap({id: text.strip()})).keys:
+                raise UsageError(" ".join(checked.problems))
+            else:
+                book.set(key, text.strip())
 
-        self.app.push_screen(AskLine(id, message, self.playground.own_keys.get(id, BY_ID[id].keys)), set_keys)
+        self.app.push_screen(
+            AskLine(id, message, self.playground.own_keys.get(id, BY_ID[id].keys), take=set_keys)
+        )
 
     def _choices(self, found: Entry) -> tuple[str, ...]:
         if found.key == "ui.theme":

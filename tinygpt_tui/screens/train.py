@@ -18,10 +18,12 @@ from engine.errors import UsageError
 from tinygpt_tui import figures
 from tinygpt_tui.bindings import bindings
 from tinygpt_tui.files import free_path, write_new
-from tinygpt_tui.safe_text import safe_line, safe_text
+from tinygpt_tui.safe_text import safe_line
+from tinygpt_tui.screens.corpus_words import in_plain_words
 from tinygpt_tui.screens.dialogs import Choose
 from tinygpt_tui.screens.train_steering import Steering
 from tinygpt_tui.screens.train_view import (
+    MOST_COMPARED,
     NEW_RUN,
     News,
     chart_of,
@@ -44,7 +46,6 @@ from tinygpt_tui.widgets.run_tabs import RunTabs
 from tinygpt_tui.widgets.samples import Samples
 
 REDRAW_SECONDS = 0.25
-MOST_COMPARED = 4
 MOST_WATCHED = 6  # runs that keep their tab
 
 
@@ -68,6 +69,7 @@ class TrainScreen(Steering):
         self._watched: list[str] = []
         self._overtaken: dict[str, int] = {}  # rungs that have been told of
         self._dismissed: Starting | None = None
+        self._hidden: frozenset[str] = frozenset()
 
     def compose_body(self) -> ComposeResult:
         yield RunTabs(id="train-tabs")
@@ -105,6 +107,12 @@ class TrainScreen(Steering):
 
     def tick(self, now: float) -> None:
         starting = self.world.starter.snapshot
+        if starting.state == "failed" and starting.run is None and starting is not self._dismissed:
+            # It has become no run to look at; another text can be chosen there.
+            self._dismissed = starting
+            self.playground.tell(in_plain_words(starting.message), "error", 12)
+            self.playground.go("corpus")
+            return
         name = NEW_RUN if starting.state == "reading" else self.world.current_run
         if name != self._run:
             self._turn_to(name)
@@ -113,6 +121,9 @@ class TrainScreen(Steering):
         shown = (name, picture and picture.version, [(p.name, p.version) for p in behind], starting,
                  self._dismissed, self.query_one(LossChart).data.unit,
                  self._width_of("#train-facts"), self._width_of("#train-short"))  # fmt: skip
+        if (hidden := self.hidden_keys()) != self._hidden:
+            self._hidden = hidden
+            self.refresh_bindings()
         if not self._hurry and (shown == self._shown or now - self._drawn < REDRAW_SECONDS):
             self._list()
             return
@@ -267,12 +278,14 @@ class TrainScreen(Steering):
         self._title_run(
             picture.label or picture.name, "perplexity" if unit == "perplexity" else f"{unit} per character"
         )
-        self.query_one(Samples).show(picture.name, picture.samples, waiting_for(picture))
+        self.query_one(Samples).show(
+            picture.name, picture.samples, waiting_for(picture, self.playground.key_of)
+        )
         self._tell_overtaken(picture)
         starting = self.world.starter.snapshot
         if starting != self._dismissed and starting.state in ("starting", "failed"):
             bad = starting.state == "failed"
-            text = f"{figures.STATES['failed' if bad else 'preparing']} {safe_text(starting.message)}"
+            text = f"{figures.STATES['failed' if bad else 'preparing']} {in_plain_words(starting.message)}"
             self._show_news(News(text, "bad" if bad else ""))
         else:
             self._show_news(news_of(picture, self.playground.key_of))
@@ -294,7 +307,9 @@ class TrainScreen(Steering):
         self.query_one("#train-empty-text", Static).update(about)
         failed = starting.state == "failed" and starting != self._dismissed
         self._show_news(
-            News(f"{figures.STATES['failed']} {safe_text(starting.message)}", "bad") if failed else News("")
+            News(f"{figures.STATES['failed']} {in_plain_words(starting.message)}", "bad")
+            if failed
+            else News("")
         )
 
     def _show_facts(self, lines: list[Any], short: list[Any]) -> None:

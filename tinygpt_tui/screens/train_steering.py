@@ -7,7 +7,12 @@ from __future__ import annotations
 
 from engine.errors import UsageError
 from tinygpt_tui.screens.mode_screen import ModeScreen
+from tinygpt_tui.screens.train_view import called, steps_more
 from tinygpt_tui.sources.run_picture import RunPicture
+
+COUNTED = "A model that counts is done once it has counted: there is nothing to go on with."
+# Keys of the footer that mean nothing in a state, by what the trainer does.
+_OF_A_TRAINER = frozenset({"pause", "stop", "slower", "faster", "sample"})
 
 
 class Steering(ModeScreen):
@@ -16,6 +21,19 @@ class Steering(ModeScreen):
     def picture(self) -> RunPicture:
         """The run that is shown. Raises UsageError when there is none."""
         raise NotImplementedError
+
+    def hidden_keys(self) -> frozenset[str]:
+        """The actions that would only be refused, as the run is now: they are not in the footer."""
+        try:
+            picture = self.picture()
+        except UsageError:
+            return _OF_A_TRAINER | {"extend", "resume", "play", "log_y"}
+        if picture.live:
+            return frozenset({"resume"} if picture.arch != "ngram" else {"resume", "extend"})
+        ended = {"resume"} if picture.state == "done" else {"extend"}
+        if picture.arch == "ngram" or picture.state in ("gone", "damaged"):
+            ended = {"resume", "extend"}
+        return _OF_A_TRAINER | ended
 
     def show_soon(self) -> None:
         """The next tick shows what has changed, however short ago the last one did."""
@@ -44,27 +62,28 @@ class Steering(ModeScreen):
         whole = picture.horizon if picture.live else picture.step
         if not whole:
             raise UsageError(
-                f"{picture.name} has no plan yet that could be extended: wait for its first step."
+                f"{called(picture)} has no plan yet that could be extended: wait for its first step."
             )
+        if picture.arch == "ngram":
+            raise UsageError(COUNTED)
         more = max(1, whole // 2)
         if picture.live:
             self._ask("extend", more)
         else:
             self.world.starter.extend(picture.name, more)
-            self._taken_up(picture.name, f"{picture.name} goes on for {more:,} steps more.")
+            self._taken_up(picture.name, f"{called(picture)} goes on for {steps_more(more)}.")
 
     def action_resume(self) -> None:
         picture = self.picture()
         if picture.live:
             if picture.state != "paused" and not picture.pending:
-                raise UsageError(f"{picture.name} is at work already.")
+                raise UsageError(f"{called(picture)} is at work already.")
             self._ask("resume")
-        elif picture.state == "done":
-            key = self.playground.key_of("train.extend")
-            raise UsageError(f"{picture.name} is finished: {key} lets it go on for half as long again.")
+        elif picture.state == "done":  # all that was planned is done, so more is
+            self.action_extend()
         else:
             self.world.starter.resume(picture.name)
-            self._taken_up(picture.name, f"Going on with {picture.name} …")
+            self._taken_up(picture.name, f"Going on with {called(picture)} …")
 
     def action_play(self) -> None:
         picture = self.picture()
@@ -72,7 +91,12 @@ class Steering(ModeScreen):
         self.playground.go("play")
 
     def _ask(self, do: str, value: float | None = None) -> None:
-        self.world.ask(self.picture().name, do, value)
+        picture = self.picture()
+        if not picture.live and picture.state not in ("gone", "damaged"):
+            key = self.playground.key_of("train.resume")
+            goes_on = COUNTED if picture.arch == "ngram" else f"{key} lets it go on."
+            raise UsageError(f"No trainer is at work on {called(picture)} any more. {goes_on}")
+        self.world.ask(picture.name, do, value)
         self.show_soon()
 
     def _taken_up(self, name: str, sentence: str) -> None:

@@ -22,6 +22,7 @@ from tinygpt_tui.widgets.chart_text import level_name
 from tinygpt_tui.widgets.facts import FactLine, Part, Role
 from tinygpt_tui.widgets.run_tabs import Tab
 
+MOST_COMPARED = 4  # curves behind the one in front
 MOST_TABS = 8
 LEAST_TABS = 4  # filled up with the newest runs
 MOST_LOGGED = 20
@@ -53,6 +54,16 @@ class News:
     tone: Literal["", "good", "warn", "bad"] = ""
 
 
+def called(run: RunPicture | RunRow) -> str:
+    """What a person calls a run: its label, or its folder's name."""
+    return run.label or run.name
+
+
+def steps_more(count: int) -> str:
+    """Such as "1 step more"."""
+    return f"{count:,} step{'s' if count != 1 else ''} more"
+
+
 def chart_of(picture: RunPicture, behind: Sequence[RunPicture], unit: Unit) -> ChartData:
     """The curves of a run, and behind them the validation losses of others."""
     past = {rung for _, rung in picture.overtaken}
@@ -61,13 +72,12 @@ def chart_of(picture: RunPicture, behind: Sequence[RunPicture], unit: Unit) -> C
         Line("train", "smooth", picture.smooth),
         Line("val", "val", picture.val),
     ]
-    # A run that was measured once has no curve to compare yet.
-    lines += [
-        Line(f"{other.label or other.name} val", "overlay", other.val)
-        if other.val.n > 1
-        else Line(f"{other.label or other.name} train", "overlay", other.smooth)
-        for other in behind
-    ]
+    for other in behind:
+        # Losses on another text are other losses, and a run that was measured once has no curve to compare yet.
+        text = " · other text" if {picture.corpus_sha, other.corpus_sha} - {picture.corpus_sha, None} else ""
+        measured = other.val.n > 1
+        name = f"{called(other)} {'val' if measured else 'train'}{text}"
+        lines.append(Line(name, "overlay", other.val if measured else other.smooth))
     return ChartData(
         tuple(lines),
         tuple(Level(rung, nats, rung in past) for rung, nats in picture.ladder.items()),
@@ -85,7 +95,11 @@ def facts_of(picture: RunPicture, unit: Unit, width: int) -> list[FactLine]:
     ladder = [f"below {_rung(rungs[-1])}"] if rungs else []
     ladder += [f"next {_rung(max(ahead)[1])} {_loss(max(ahead)[0], unit)}"] if ahead else []
     best_at = f" at {picture.best_step:,}" if picture.best_step is not None else ""
-    left = [] if picture.seconds_left is None else [f"{figures.duration(picture.seconds_left)} left"]
+    left = (
+        [f"{figures.duration(picture.seconds_left)} left"]
+        if picture.seconds_left is not None and not _all_steps(picture)
+        else []
+    )
     so_far = (
         []
         if picture.seconds is None
@@ -103,13 +117,13 @@ def facts_of(picture: RunPicture, unit: Unit, width: int) -> list[FactLine]:
         ("model", _joined([picture.arch or "", *params])),
         ("corpus", safe_line(picture.corpus or figures.UNKNOWN)),
         ("step", ""),
-        ("speed", f"{figures.count(picture.chars_per_s)} char/s" if picture.chars_per_s else figures.UNKNOWN),
+        ("speed", _joined([f"{figures.count(picture.chars_per_s)} char/s" if picture.chars_per_s else "", *memory])),
         ("time", _joined([*left, *so_far])),
         ("val", f"{_loss(picture.val_loss, unit)}{SEPARATOR}best {_loss(picture.best_val_loss, unit)}{best_at}"),
         ("train", _loss(picture.smooth_loss, unit)),
         ("ladder", _joined(ladder)),
         ("lr", _joined([figures.scientific(picture.lr), *grad])),
-        ("saved", _joined([*saved, *memory])),
+        ("saved", _joined(saved)),
     ]  # fmt: skip
     lines: list[FactLine] = [_state_of(picture)]
     for label, text in told:
@@ -128,7 +142,7 @@ def short_facts_of(picture: RunPicture, unit: Unit, width: int) -> list[FactLine
     taken = sum(cell_len(part.text) for part in state) + len(SEPARATOR)
     left = (
         f"{SEPARATOR}{figures.duration(picture.seconds_left)} left"
-        if picture.seconds_left is not None
+        if picture.seconds_left is not None and not _all_steps(picture)
         else ""
     )
     room = width - taken - len(left)
@@ -204,12 +218,18 @@ def news_of(picture: RunPicture, key: Callable[[str], str]) -> News:
         case "done":
             best = f", best val {figures.loss(picture.best_val_loss)} nats per character"
             took = f" in {figures.duration(picture.seconds)}" if picture.seconds is not None else ""
-            more = key("train.extend")
-            return News(f"{glyph} Done: {picture.step:,} steps{took}{best}. {play}: play with it, {more}: train on.", "good")  # fmt: skip
+            more = (
+                f", {key('train.extend')}: train on" if picture.arch != "ngram" else ""
+            )  # counting is done at once
+            steps = f"{picture.step:,} step{'s' if picture.step != 1 else ''}"
+            return News(f"{glyph} Done: {steps}{took}{best}. {play}: play with it{more}.", "good")
         case "stopped":
             return News(f"{glyph} Stopped and saved at step {picture.step:,}. {resume}: go on, {play}: play with it.", "warn")  # fmt: skip
     told = [(step, News(overtaken_in(picture, rung, step), "good")) for step, rung in picture.overtaken[-1:]]
     told += [(warning.step, News(f"! step {warning.step:,}: {safe_line(warning.message)}", "warn")) for warning in picture.warnings[-1:]]  # fmt: skip
+    # What was told before somebody let the run go on is no news any more.
+    since = max((mark.step for mark in picture.marks if mark.kind in ("resumed", "extend")), default=-1)
+    told = [(step, news) for step, news in told if step > since]
     if not told:
         return News(safe_line(picture.message))
     return max(told, key=lambda entry: entry[0])[1]
@@ -221,15 +241,15 @@ def overtaken_in(picture: RunPicture, rung: str, step: int) -> str:
     return f"✓ step {step:,}: better than {_rung(rung)}" + (f" ({nats:.2f})" if nats is not None else "")
 
 
-def waiting_for(picture: RunPicture) -> str:
-    """What is said where samples will stand, before there is one."""
+def waiting_for(picture: RunPicture, key: Callable[[str], str]) -> str:
+    """What is said where samples will stand, before there is one; `key` gives the shown key of an action."""
     if picture.catching_up is not None:
         return "reading what this run has told so far…"
     if picture.state == "preparing":
         told = safe_line(picture.message)
         return told or "reading the text and measuring this machine…"
     if picture.live:
-        return "nothing yet: it writes at its next evaluation, or press g"
+        return f"nothing yet: it writes at its next evaluation, or press {key('train.sample')}"
     return "it has written nothing"
 
 
@@ -266,12 +286,18 @@ def curve_text(picture: RunPicture, title: str, summary: str, drawn: str) -> str
 
 
 def _state_of(picture: RunPicture) -> FactLine:
-    state = f"{figures.STATES.get(picture.state, '?')} {picture.state}"
+    last = f"{SEPARATOR}last evaluation" if picture.state == "training" and _all_steps(picture) else ""
+    state = f"{figures.STATES.get(picture.state, '?')} {picture.state}{last}"
     asked = SEPARATOR.join(map(doing, picture.pending[-2:])) if picture.live else ""
     return (
         Part(state, TONES.get(picture.state, "plain")),
         *((Part(f"{SEPARATOR}{asked}", "warn"),) if asked else ()),
     )
+
+
+def _all_steps(picture: RunPicture) -> bool:
+    """Whether no step is left to be made; a last evaluation and saving are."""
+    return picture.horizon is not None and 0 < picture.horizon <= picture.step
 
 
 def _progress(picture: RunPicture, width: int) -> FactLine:

@@ -20,7 +20,6 @@ from tinygpt_tui.bindings import bindings
 from tinygpt_tui.play.shannon import MOST_ORDER, Shannon
 from tinygpt_tui.safe_text import safe_text
 from tinygpt_tui.screens.mode_screen import ModeScreen
-from tinygpt_tui.settings import seconds as seconds_of
 
 SPOKEN_A_SECOND = 60
 MOST_SHOWN = 4000  # characters
@@ -46,7 +45,7 @@ class WelcomeScreen(ModeScreen):
     mode = "welcome"
     CSS_PATH = "welcome.tcss"
     BINDINGS: ClassVar[list[Any]] = bindings("welcome")
-    HELP = "Enter starts a model on the built-in tales. Everything else is a number key away."
+    HELP = "Start a model on the built-in tales, or go elsewhere: every mode is one key away."
 
     def __init__(self) -> None:
         super().__init__()
@@ -95,15 +94,7 @@ class WelcomeScreen(ModeScreen):
 
     def action_begin(self) -> None:
         if not self.world.starter.busy:
-            book = self.world.settings
-            self.world.starter.start(
-                "tales",
-                minutes=(seconds_of(book.value("train.time")) or 120.0) / 60,
-                size=book.value("train.size"),
-                arch=book.value("train.arch"),
-                seed=book.value("train.seed"),
-                values={name: book.value(f"train.{name}") for name in ("threads", "sample_chars")},
-            )
+            self.world.starter.start("tales", **self.world.settings.run_options())
         self.playground.go("train")
 
     def action_corpus(self) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine import catalogue
+from engine.errors import CorpusError, ResourceError
 from engine.facts import About, Done, Fact, Failed, LadderRung, Preview, Speed, Stats
 from tinygpt_tui.safe_text import safe_line
 from tinygpt_tui.sources.facts_reader import Facts, FactsReader
@@ -29,6 +30,7 @@ class Look:
         rungs: the ladder as far as it is climbed, in nats per character.
         finished: whether this is all there is to know.
         problem: why nothing more can be known, one sentence, safe to show; or "".
+        refused: whether that is so because of the text, so that a training on it would be refused, too.
     """
 
     source: str
@@ -38,6 +40,7 @@ class Look:
     rungs: tuple[LadderRung, ...] = ()
     finished: bool = False
     problem: str = ""
+    refused: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,17 +61,18 @@ class CorpusFacts:
         speed: what training reaches here, in floating-point operations a second; None until it was measured.
     """
 
-    def __init__(self, cache_dir: Path, reader: Facts | None = None) -> None:
+    def __init__(self, cache_dir: Path, reader: Facts | None = None, kernels: Path | None = None) -> None:
         """
         Args:
             cache_dir: where rungs are kept and fetched corpora lie.
+            kernels: where compiled ones lie, if this machine trains with them.
             reader: finds the facts out.
         """
         self.look: Look | None = None
         self.speed: float | None = None
         self._measuring = self._measured = False
         self._told: Look | None = None
-        self._reader: Facts = reader or FactsReader(cache_dir)
+        self._reader: Facts = reader or FactsReader(cache_dir, kernels=kernels)
         self._question: _Question | None = None
         self._waiting = False
         self._since: float | None = None
@@ -113,6 +117,8 @@ class CorpusFacts:
                 asked = self._question
                 self._stamp = _stamp(asked.source)
                 self._reader.start(asked.source, encoding=asked.encoding, force_text=asked.force_text)
+        elif self._measuring and not may_measure:  # beside a trainer it would come out too slow
+            self._turn_away()
         elif may_measure and not self._measured and self.look is not None and self.look.finished:
             self._measured = self._measuring = True
             self._reader.measure_speed()
@@ -157,7 +163,10 @@ class CorpusFacts:
                 self.look = replace(self.look, finished=True)
                 self._keep(self._question, self.look)
             case Failed():  # not kept: it may be gone when somebody looks again
-                self.look = replace(self.look, finished=True, problem=safe_line(fact.message))
+                refused = fact.exit in (CorpusError.exit_code, ResourceError.exit_code)
+                self.look = replace(
+                    self.look, finished=True, problem=safe_line(fact.message), refused=refused
+                )
 
     def _keep(self, question: _Question, look: Look) -> None:
         if self._stamp is not None:

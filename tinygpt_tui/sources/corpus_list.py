@@ -22,6 +22,7 @@ from engine.printable import printable
 from engine.reading import read_json
 from engine.runs import check_name, suggest_name
 from engine.storage import dump_json, make_private_dir, write_atomic, write_new
+from tinygpt_tui.files import here
 from tinygpt_tui.paths import Paths
 from tinygpt_tui.safe_text import safe_line
 
@@ -283,7 +284,12 @@ def _absolute(path: str | Path) -> str:
     text = os.fspath(path)
     with suppress(RuntimeError):  # no home folder is known
         text = os.fspath(Path(text).expanduser()) if text.startswith("~") else text
-    return os.path.normpath(Path.cwd() / text)
+    if Path(text).is_absolute():
+        return os.path.normpath(text)
+    try:
+        return os.path.normpath(here() / text)
+    except ResourceError:
+        raise ResourceError("The folder you started from is gone: give the whole path, from / on.") from None
 
 
 def _known(entry: Any) -> _Known | None:

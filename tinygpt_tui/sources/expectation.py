@@ -32,6 +32,7 @@ from tinygpt_tui import figures
 
 GUESS = 3e10  # operations a second: half of what two cores reached in the measurement of docs/recipe.md
 MOST_RUNS = 5
+FEW_STEPS = 50  # a model that has made fewer has learned next to nothing
 LEAST_SECONDS = 5.0  # a shorter run was mostly beginning and end
 
 _STARTING_SECONDS = 6.0  # imports, reading, measuring the machine, the last save
@@ -145,7 +146,7 @@ def expect(
     return Expectation(
         rung.size, weights, recipe.block_size, recipe.steps, chars, chars / train_chars, per_second,
         training_bytes(recipe, symbols, weights), known is not None, below, evidence,
-        _sentence(weights, per_second, chars / train_chars, known is not None, below, evidence),
+        _sentence(weights, per_second, chars / train_chars, recipe.steps, known is not None, below, evidence),
     )  # fmt: skip
 
 
@@ -204,10 +205,15 @@ def _sentence(
     weights: int,
     chars_per_s: float,
     passes: float,
+    steps: int,
     measured: bool,
     below: tuple[str, float] | None,
     evidence: str,
 ) -> str:
+    if steps < FEW_STEPS:
+        made = "a single step" if steps == 1 else f"about {steps} steps"
+        text = f"about {figures.count(weights)} parameters: too large for this time, in which it makes {made} and learns next to nothing; take a smaller size or more time"
+        return text if measured else f"{text} (a guess: no run on this machine yet)"
     if passes < 0.995:
         times = f"{100 * passes:.2g} % of the text"
     else:

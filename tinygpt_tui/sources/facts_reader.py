@@ -46,14 +46,18 @@ class Facts(Protocol):
 class FactsReader:
     """One process at a time that finds out facts."""
 
-    def __init__(self, cache_dir: Path, command: Sequence[str] = COMMAND) -> None:
+    def __init__(
+        self, cache_dir: Path, command: Sequence[str] = COMMAND, kernels: Path | None = None
+    ) -> None:
         """
         Args:
             cache_dir: where rungs are kept and fetched corpora lie.
+            kernels: where compiled ones lie, which the speed is then that of.
             command: what is started; options and a source are added.
         """
         self._cache_dir = cache_dir.absolute()
         self._command = tuple(command)
+        self._kernels = kernels
         self._process: subprocess.Popen[bytes] | None = None
         self._leaving: list[subprocess.Popen[bytes]] = []  # killed, and not gone yet
         self._shown = ""
@@ -78,7 +82,8 @@ class FactsReader:
 
     def measure_speed(self, arch: str = "modern") -> None:
         """Begins to measure how fast this machine trains; tells a `Speed`. What was asked before is forgotten."""
-        self._start("this machine's speed", ["--speed", "--arch", arch])
+        kernels = [] if self._kernels is None else ["--kernels", str(self._kernels.absolute())]
+        self._start("this machine's speed", ["--speed", "--arch", arch, *kernels])
 
     def take(self) -> list[Fact]:
         """What was found out since the last call, in order; never waits."""

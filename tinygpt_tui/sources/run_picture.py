@@ -113,8 +113,3 @@ class RunPicture:
     def live(self) -> bool:
         """Whether there is a trainer to ask, or one is about to be."""
         return self.state in UNFINISHED
-
-    @property
-    def resumable(self) -> bool:
-        """Whether a new trainer can go on with it; one that is done needs a larger number of steps."""
-        return self.state in ("stopped", "done", "failed", "died")

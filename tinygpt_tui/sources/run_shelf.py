@@ -109,11 +109,6 @@ class RunShelf:
         """Whether every run has been looked at once."""
         return self._whole
 
-    @property
-    def can_undo(self) -> bool:
-        """Whether `undo_trash` would put something back."""
-        return bool(self._trashed)
-
     def tick(self, now: float) -> bool:
         """Goes on looking; says whether anything has changed.
 
@@ -180,7 +175,12 @@ class RunShelf:
         """
         if not self._trashed:
             raise UsageError("No run was put into the trash here, so there is none to put back.")
-        folder = restore_run(self._runs_dir, self._trashed.pop())
+        try:
+            folder = restore_run(self._runs_dir, self._trashed[-1])
+        except CheckpointError:  # it is not there any more; the one before may be
+            self._trashed.pop()
+            raise
+        self._trashed.pop()  # only now: what failed can be tried again
         self._look_at(folder.path)
         self._publish()
         return folder.name

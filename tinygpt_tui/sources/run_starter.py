@@ -7,6 +7,7 @@ time. Left out: watching what was started (`tinygpt_tui.sources.run_watch`).
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -58,6 +59,8 @@ class RunStarter:
         """
         self._data_dir, self._cache_dir, self._launch = data_dir, cache_dir, launch
         self._errand: Errand[None] | None = None
+        self._lock = threading.Lock()  # giving a new run up and beginning to make it exclude each other
+        self._making = False
         self._children: list[int] = []
         self._said = self._heard = Starting()
 
@@ -111,14 +114,17 @@ class RunStarter:
             read = read_corpus(
                 corpus, encoding=encoding, force_text=force_text, force=force, cache_dir=self._cache_dir
             )
-            if errand.cancelled:
-                return
+            with self._lock:
+                if errand.cancelled:
+                    return
+                self._making = True
             folder = new_run(
                 self._data_dir, read, name=name, size=size, values=chosen, encoding=encoding, force_text=force_text
             )  # fmt: skip
             self._begin_trainer(folder)
             self._said = Starting("started", folder.name, notices=read.notices)
 
+        self._making = False
         self._said = self._heard = Starting("reading", name, "Reading the text …")
         self._errand = Errand(work)
 
@@ -178,9 +184,12 @@ class RunStarter:
         return self._heard != before
 
     def close(self) -> None:
-        """Gives up what is not started yet; trainers live on."""
+        """Gives up what is not started yet; trainers live on. A text that is being read is not waited for: it comes to nothing."""
         if self._errand is not None:
-            self._errand.close()
+            with self._lock:
+                self._errand.cancelled = True
+            if self._making or self._said.state != "reading":
+                self._errand.close()
             self._errand = None
 
     def _refuse_second(self) -> None:

@@ -6,15 +6,19 @@ from rich.style import Style
 from rich.text import Text
 from textual.widget import Widget
 
+from tinygpt_tui import figures
+
+SLID_CELLS = len(" slid, 999 unseen")
+
 
 class ContextMeter(Widget):
-    """Characters in the model's window, and whether earlier ones have fallen out of it."""
+    """Tokens in the model's window, and whether earlier ones have fallen out of it."""
 
     HELP = """
 ## Context
 
-The model sees only the last characters of the text, as many as its window holds (`context`). When the window is full, its older half
-is let go and the text goes on; "slid" says that the beginning of the text is out of the model's sight.
+The model sees only the last symbols of the text, as many as its window holds (`context`); for most models here a symbol is a character.
+When the window is full, its older half is let go and the text goes on; "slid" says that the beginning of the text is out of sight.
 """
 
     DEFAULT_CSS = """
@@ -35,9 +39,9 @@ is let go and the text goes on; "slid" says that the beginning of the text is ou
         """How full it is.
 
         Args:
-            used: characters in the window.
-            window: characters it holds, 0 while there is no model.
-            unseen: characters of the text before the window.
+            used: tokens in the window.
+            window: tokens it holds, 0 while that or `used` is not known.
+            unseen: tokens of the text before the window.
         """
         state = (max(0, min(used, window)), max(0, window), max(0, unseen))
         if state != self._state:
@@ -50,11 +54,13 @@ is let go and the text goes on; "slid" says that the beginning of the text is ou
         if not window:
             text.append("–")
             return text
-        told = f" {used}/{window}"
-        slid = f" slid, {unseen:,} unseen" if unseen else ""
-        if self.size.width - text.cell_len - len(told) - len(slid) < 4:
-            slid = " slid" if unseen else ""
-        cells = min(24, self.size.width - text.cell_len - len(told) - len(slid))
+        told = f" {used:>{len(str(window))}}/{window}"
+        room = self.size.width - text.cell_len - len(told)
+        # As many cells whether it has slid or not, so that nothing jumps.
+        cells = min(24, room - (SLID_CELLS if room - SLID_CELLS >= 4 else len(" slid")))
+        many = figures.count(unseen)
+        told_of = (f" slid, {many} unseen", f" slid, {many}", " slid") if unseen else ("",)
+        slid = next((words for words in told_of if len(words) <= room - max(0, cells)), told_of[-1])
         if cells >= 4:
             full = round(used / window * cells)
             text.append("▓" * full, self._style("used"))

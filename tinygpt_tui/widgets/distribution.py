@@ -38,7 +38,7 @@ Each symbol with its probability before → after the sampler. The full bar is a
 and a struck symbol names the stage that removed it. `▸` is the one that stands there.
 
 * `↑` `↓`, `pgup`, `pgdn`, `home`, `end`, wheel: look through the symbols.
-* `enter` or a click: write this one here, in a branch of its own.
+* `enter` or a click: write this one here, in a branch of its own. `esc`: back to the text.
 * `o`: sort by name, so that rows hold still, or by likelihood again.
 """
 
@@ -69,14 +69,16 @@ and a struck symbol names the stage that removed it. `▸` is the one that stand
     }
 
     BINDINGS: ClassVar[list[Any]] = [
+        Binding("up", "move('up')", "choose", key_display="↑↓"),
+        Binding("enter", "pick", "take"),
+        Binding("escape", "leave", "back"),
         *(
             Binding(keys, f"move('{way}')", way, show=False)
             for keys, way in (
-                ("up,k", "up"), ("down,j", "down"), ("pageup", "page up"), ("pagedown", "page down"),
-                ("home", "first"), ("end", "last"),
+                ("k", "up"), ("down,j", "down"), ("pageup", "page up"), ("pagedown", "page down"), ("home", "first"),
+                ("end", "last"),
             )
         ),
-        Binding("enter", "pick", "write this one", show=False),
         Binding("o", "reorder", "sort by name", show=False),
     ]  # fmt: skip
 
@@ -87,6 +89,9 @@ and a struck symbol names the stage that removed it. `▸` is the one that stand
             super().__init__()
             self.symbol, self.index, self.view = symbol, index, view
 
+    class Left(Message):
+        """Escape was pressed."""
+
     def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(name=name, id=id, classes=classes)
         self._view = Alternatives()
@@ -94,6 +99,10 @@ and a struck symbol names the stage that removed it. `▸` is the one that stand
         self._order: Order = "likely"
         self._scale, self._label_width = 1.0, 2
         self._cursor: int | None = None
+        self._open = False  # whether it has the focus
+        self._chose = (
+            False  # whether a person has moved the cursor since; before that it is on what stands there
+        )
         self._hover: int | None = None
         self._styles: dict[str, Style] = {}
 
@@ -112,6 +121,8 @@ and a struck symbol names the stage that removed it. `▸` is the one that stand
         """Shows other alternatives; draws only the rows that changed. The cursor stays on its symbol if that is still there."""
         if view == self._view:
             return
+        if view.title != self._view.title:  # of another place
+            self._chose = False
         kept = self.highlighted
         if view.title != self._view.title:
             self.border_title = Text(safe_line(view.title))
@@ -123,6 +134,7 @@ and a struck symbol names the stage that removed it. `▸` is the one that stand
         if last < 0:
             return
         page = max(1, self.scrollable_content_region.height - 1)
+        self._chose = True
         at = self._cursor if self._cursor is not None else -1
         steps = {
             "up": -1,
@@ -137,6 +149,9 @@ and a struck symbol names the stage that removed it. `▸` is the one that stand
     def action_pick(self) -> None:
         if self._cursor is not None:
             self._pick(self._cursor)
+
+    def action_leave(self) -> None:
+        self.post_message(self.Left())
 
     def action_reorder(self) -> None:
         kept = self.highlighted
@@ -156,9 +171,13 @@ and a struck symbol names the stage that removed it. `▸` is the one that stand
         self._hover_over(None)
 
     def on_focus(self) -> None:
+        self._open, self._chose = True, False
+        self._put_cursor(self._opening())
         self.refresh()
 
     def on_blur(self) -> None:
+        self._open = False
+        self._put_cursor(None)
         self.refresh()
 
     def notify_style_update(self) -> None:
@@ -200,10 +219,14 @@ and a struck symbol names the stage that removed it. `▸` is the one that stand
         self._label_width = min(
             LABEL_LIMIT, max((cell_len(row.label) for row in self._rows if row.index is not None), default=1)
         )
-        was, self._cursor = self._cursor, self._row_of(kept)
+        was, self._cursor = self._cursor, self._row_of(kept) if self._chose else None
+        if self._cursor is None and self._open:
+            self._cursor = self._opening()
         count = len(self._rows)
         if count != len(before):
             self.virtual_size = Size(0, count)
+        if was != self._cursor:
+            self._reveal()
         if (scale, label_width, count) != (self._scale, self._label_width, len(before)):
             self.refresh()
             return
@@ -219,18 +242,28 @@ and a struck symbol names the stage that removed it. `▸` is the one that stand
                 return at
         return min(self._cursor or 0, len(self._rows) - 1)
 
-    def _put_cursor(self, row: int) -> None:
+    def _opening(self) -> int | None:
+        """The row the list opens on: of what stands there, else the first."""
+        chosen = next((at for at, row in enumerate(self._rows) if row.chosen), 0)
+        return chosen if self._rows else None
+
+    def _put_cursor(self, row: int | None) -> None:
         for changed in (self._cursor, row):
             if changed is not None:
                 self.refresh_lines(changed)
         self._cursor = row
-        top, height = self.scroll_offset.y, self.scrollable_content_region.height
-        if not top <= row < top + height:
+        self._reveal()
+
+    def _reveal(self) -> None:
+        """Scrolls as little as brings the cursor into view."""
+        row, top, height = self._cursor, self.scroll_offset.y, self.scrollable_content_region.height
+        if row is not None and not top <= row < top + height:
             self.scroll_to(y=row if row < top else row - height + 1, animate=False)
 
     def _pick(self, row: int) -> None:
         index = self._rows[row].index
         if index is not None:
+            self._chose = False  # what is written next opens it anew
             self.post_message(self.Picked(self._view.symbols[index], index, self._view))
 
     def _row_under(self, event: events.MouseEvent) -> int | None:

@@ -6,16 +6,16 @@ line goes on to the one before. Left out: keys, mouse and colours (`tinygpt_tui.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Literal
 
 from rich.cells import cell_len, set_cell_size
 
-from engine.protocol import Dist, Explained, Rest, StageReport, Symbol
+from engine.protocol import Rest, StageReport, Symbol
 from tinygpt_tui.safe_text import safe_line
 
 VISIBLE = {" ": "␣", "\n": "↵", "\t": "⇥"}
-MIN_WIDTH, MAX_WIDTH = 24, 60
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _STAGE_LABELS = {"temperature": "temp 0", "top_k": "top-k", "top_p": "top-p", "min_p": "min-p"}
@@ -35,6 +35,7 @@ class Alternatives:
         stages: what each stage of the sampler removed, in their order.
         chosen: the text of the symbol that stands there, None while it is open.
         title: what is shown above, such as "next character".
+        at: the place, in characters of the text. text: whatever tells that text from others.
     """
 
     symbols: tuple[Symbol, ...] = ()
@@ -42,12 +43,8 @@ class Alternatives:
     stages: tuple[StageReport, ...] = ()
     chosen: str | None = None
     title: str = ""
-
-    @classmethod
-    def of(cls, reply: Dist | Explained, chosen: str | None = None, title: str = "") -> Alternatives:
-        """From what the player says; what an `Explained` has at the place counts as chosen if nothing else is."""
-        chosen = reply.c if chosen is None and isinstance(reply, Explained) else chosen
-        return cls(reply.symbols, reply.rest, reply.stages, chosen, title)
+    at: int = 0
+    text: Hashable = None
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,17 @@ longer than a key may. Left out: which keys there are (`tinygpt_tui.actions`) an
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.text import Text
 from textual import events
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 
-KEPT = ("help", "palette")  # where a person finds what had no room
+HELP, PALETTE = "help", "palette"  # where a person finds what had no room
+MORE = "more"  # what help is called then
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,10 @@ class Key:
     action: str
     help: str = ""
 
-    def cells(self, tight: bool = False) -> int:
-        """It takes so many, with a blank on each side, or only before it."""
-        return cell_len(self.shown) + cell_len(self.label) + (2 if tight else 3)
+    @property
+    def cells(self) -> int:
+        """It takes so many, with a blank on each side."""
+        return cell_len(self.shown) + cell_len(self.label) + 3
 
 
 class KeyBar(Widget):
@@ -51,25 +53,30 @@ class KeyBar(Widget):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._keys: tuple[Key, ...] = ()
+        self._behind = False
 
     @property
     def keys(self) -> tuple[Key, ...]:
         """Those that are shown."""
-        return fitting(self._keys, self.size.width)
-
-    @property
-    def _tight(self) -> bool:
-        return too_wide(self._keys, self.size.width)
+        return () if self._behind else fitting(self._keys, self.size.width)
 
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, self._look)
+        self.app.screen_change_signal.subscribe(self, self._screen_changed)
+
+    def _screen_changed(self, front: Screen[object]) -> None:
+        """Behind a dialog no key of this line acts, and the dialog tells its own."""
+        if (behind := isinstance(front, ModalScreen)) != self._behind:
+            self._behind = behind
+            self.refresh()
 
     def _look(self, screen: Screen[object]) -> None:
         if not self.is_attached or screen is not self.screen:
             return
         found: dict[str, Key] = {}
+        hidden: frozenset[str] = getattr(screen, "hidden_keys", frozenset)()
         for _, binding, _, tooltip in screen.active_bindings.values():
-            if binding.show and binding.action not in found:
+            if binding.show and binding.action not in found and binding.action not in hidden:
                 shown = self.app.get_key_display(binding)
                 found[binding.action] = Key(binding.key, shown, binding.description, binding.action, tooltip)
         if (keys := tuple(found.values())) != self._keys:
@@ -81,10 +88,9 @@ class KeyBar(Widget):
             self.get_component_rich_style(f"key-bar--{part}", partial=True) for part in ("key", "label")
         )
         line = Text(no_wrap=True, end="")
-        tight = self._tight
         for one in self.keys:
             line.append(f" {one.shown} ", key)
-            line.append(one.label if tight else f"{one.label} ", label)
+            line.append(f"{one.label} ", label)
         return line
 
     def on_click(self, event: events.Click) -> None:
@@ -99,28 +105,24 @@ class KeyBar(Widget):
     def _under(self, event: events.MouseEvent) -> Key | None:
         column = 0
         for one in self.keys:
-            column += one.cells(self._tight)
+            column += one.cells
             if event.x < column:
                 return one
         return None
 
 
-def too_wide(keys: Sequence[Key], width: int) -> bool:
-    """Whether the keys have to stand close to each other."""
-    return sum(key.cells() for key in keys) > width
-
-
 def fitting(keys: Sequence[Key], width: int) -> tuple[Key, ...]:
-    """As many keys from the first on as have room in `width` cells beside those of `KEPT`, none of them cut."""
-    tight = too_wide(keys, width)
-    room = width - sum(key.cells(tight) for key in keys if key.action in KEPT)
-    found, full = [], False
+    """The keys, if they have room in `width` cells; else as many from the first on as leave room for help, which says that there are more."""
+    if sum(key.cells for key in keys) <= width:
+        return tuple(keys)
+    more = [replace(key, label=MORE) for key in keys if key.action == HELP]
+    room = width - sum(key.cells for key in more)
+    found = []
     for key in keys:
-        if key.action in KEPT:
-            found.append(key)
-        elif not full:
-            room -= key.cells(tight)
-            full = room < 0
-            if not full:
-                found.append(key)
-    return tuple(found)
+        if key.action in (HELP, PALETTE):
+            continue
+        room -= key.cells
+        if room < 0:
+            break
+        found.append(key)
+    return (*found, *more)

@@ -33,7 +33,7 @@ class KnobSpec:
         unit: shown behind the number.
         digits: decimals that are always shown.
         whole: it counts.
-        zero: 0 may be typed although it lies below `low`.
+        zero: what 0 means, which may be typed although it lies below `low`; "" where it may not.
     """
 
     name: str
@@ -45,13 +45,14 @@ class KnobSpec:
     unit: str = ""
     digits: int = 0
     whole: bool = False
-    zero: bool = False
+    zero: str = ""
 
     @property
     def range(self) -> str:
         """What may be typed, in a few cells."""
         words = [word for value, word in self.words.items() if value is None]
-        return " or ".join([f"{_number(self.low)} … {_number(self.high)}", *words])
+        zero = ["0"] if self.zero else []
+        return " or ".join([*zero, f"{_number(self.low)} … {_number(self.high)}", *words])
 
     def shown(self, value: Value) -> str:
         """A value as it is shown."""
@@ -84,8 +85,13 @@ class KnobSpec:
         allowed = self.low <= number <= self.high or (self.zero and number == 0)
         if not allowed or (not self.whole and math.isinf(number)):
             what = "a whole number" if self.whole else "a number"
+            allowed_words = (
+                f"0 ({self.zero}) or {_number(self.low)} to {_number(self.high)}"
+                if self.zero
+                else f"{what} within {self.range}"
+            )
             raise SettingsError(
-                f"The setting {self.label} must be {what} within {self.range}, not {safe_line(text.strip())[:20]!r}."
+                f"The setting {self.label} must be {allowed_words}, not {safe_line(text.strip())[:20]!r}."
             )
         return number + 0 if self.whole else number + 0.0
 
@@ -127,7 +133,7 @@ def sampler_spec(name: str) -> KnobSpec:
         words,
         digits=digits,
         whole=knob.whole,
-        zero=bool(knob.zero),
+        zero=knob.zero.removesuffix(" symbol"),
     )
 
 

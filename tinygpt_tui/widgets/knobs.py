@@ -315,15 +315,3 @@ class Knobs(Vertical):
             else:
                 with Horizontal():
                     yield from knobs
-
-    def knob(self, name: str) -> Knob:
-        """One of them, by the name of its setting."""
-        return self.query_one(f"#knob-{name}", Knob)
-
-    def set_value(self, name: str, value: Value, pending: bool = False) -> None:
-        """Where a knob stands now; `pending` if that is asked for and not in force yet."""
-        self.knob(name).show(value, pending)
-
-    def turn(self, name: str, notches: int) -> None:
-        """Turns a knob as the wheel would."""
-        self.knob(name).turn(notches)

@@ -177,6 +177,9 @@ What you type here the model goes on with.
         event.prevent_default()
         self._type(event.text)
 
+    def action_paste(self) -> None:
+        self._type(self.app.clipboard)
+
     def on_text_area_changed(self) -> None:
         self._look()
 

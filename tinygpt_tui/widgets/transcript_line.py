@@ -1,4 +1,4 @@
-"""One line of the transcript as a strip: text in its tints, marks, and what lies over it (cursor, matches, a selection).
+"""One line of the transcript as a strip: text in its tints, marks, and what lies over it (cursor, a selection).
 
 Left out: which line is where and what moves (`tinygpt_tui.widgets.transcript`), and wrapping (`tinygpt_tui.widgets.wrapping`).
 """
@@ -65,7 +65,6 @@ class LineStyles:
     tints: Tints
     mark: Style
     speaker: Style
-    match: Style
     hover: Style
     cursor: Style
     selection: Style
@@ -77,13 +76,11 @@ class Overlay:
     """What lies over a line.
 
     Attributes:
-        matches: (start, end) offsets that are highlighted.
         hover, cursor: offset of a character, None for none.
         selection: columns (start, end) that are selected; an end of -1 is the line's end.
         end_column: where the block stands behind which the model writes.
     """
 
-    matches: Sequence[tuple[int, int]] = ()
     hover: int | None = None
     cursor: int | None = None
     selection: tuple[int, int] | None = None
@@ -150,6 +147,16 @@ def speaker_gutter(names: Sequence[str], cells: int, style: Style) -> Segment:
     return Segment(set_cell_size(set_cell_size(label, min(cell_len(label), cells - 1)), cells), style)
 
 
+def shortened(label: str, room: int) -> str:
+    """A mark in at most `room` cells: what has no room is left out in whole parts, and "…" stands for it."""
+    if cell_len(label) <= room:
+        return label
+    close = "⟩" if label.endswith("⟩") else ""
+    parts = label.removesuffix(close).split(" · ")
+    shorter = (" · ".join((*parts[:count], "…")) + close for count in range(len(parts) - 1, 0, -1))
+    return next((short for short in (*shorter, "⟨…⟩", "…") if cell_len(short) <= room), "")
+
+
 def _looks(source: TranscriptSource, start: int, end: int, styles: LineStyles) -> list[Style]:
     """The style of every code point."""
     base, tints = styles.base, styles.tints
@@ -178,15 +185,12 @@ def _pieces(
     wrapping: Wrapping, line: int, looks: Sequence[Style], start: int, styles: LineStyles, over: Overlay
 ) -> Iterator[Piece]:
     """A piece for each character and each mark."""
-    matches = [span for span in over.matches if span[1] > start and span[0] < start + len(looks)]
     used = 0
     for cell in wrapping.cells(line):
         if cell.label:
             yield cell.label, cell_len(cell.label), styles.base + styles.mark
         style = looks[cell.start - start]
         shown = cell.shown
-        if any(first <= cell.start < last for first, last in matches):
-            style += styles.match
         if over.hover is not None and cell.start <= over.hover < cell.end:
             style += styles.hover
         if over.cursor is not None and cell.start <= over.cursor < cell.end:
@@ -198,8 +202,7 @@ def _pieces(
     last = start + len(looks)
     if last == wrapping.length and (label := wrapping.label_at(last)):
         # The character that will carry it has not come, so no line is broken for it yet.
-        if (room := wrapping.width - used) < cell_len(label):
-            label = set_cell_size(label, max(0, room - 1)) + "…"
+        label = shortened(label, wrapping.width - used)
         yield label, cell_len(label), styles.base + styles.mark
 
 

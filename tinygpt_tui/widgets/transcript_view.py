@@ -27,6 +27,7 @@ from tinygpt_tui.widgets.transcript_line import (
     TranscriptSource,
     framed,
     painted,
+    shortened,
     speaker_gutter,
     with_places,
 )
@@ -49,7 +50,6 @@ class TranscriptView(ScrollView):
         & > .transcript--warm { color: $warning; }
         & > .transcript--mark { color: $text-muted; text-style: italic; }
         & > .transcript--speaker { color: $secondary; text-style: bold; }
-        & > .transcript--match { text-style: bold reverse; }
         & > .transcript--hover { text-style: underline bold; }
         & > .transcript--cursor { text-style: reverse; }
         & > .transcript--cursor-blurred { text-style: underline bold; }
@@ -65,7 +65,7 @@ class TranscriptView(ScrollView):
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"transcript--{part}"
         for part in (
-            "typed", "warm", "mark", "speaker", "match", "hover", "cursor", "cursor-blurred", "selection", "end", "more",
+            "typed", "warm", "mark", "speaker", "hover", "cursor", "cursor-blurred", "selection", "end", "more",
         )
     }  # fmt: skip
 
@@ -81,7 +81,6 @@ class TranscriptView(ScrollView):
         self._following = True
         self._writing = False
         self._tinted = True
-        self._matches: Sequence[tuple[int, int]] = ()
         self._strips: dict[int, Strip] = {}
         self._styles: LineStyles | None = None
         self._drawing = False
@@ -120,15 +119,15 @@ class TranscriptView(ScrollView):
         length, first = source.length, before
         if source.version != self._version or length < wrapping.length:
             text = source.slice(0, length)
-            first = min(first, wrapping.cut(common_length(text, wrapping.read(0, wrapping.length))))
+            wrapping.cut(common_length(text, wrapping.read(0, wrapping.length)))
             self._strips.clear()
             first = 0
             self._hover = None
             if self._cursor is not None and self._cursor >= length:
                 self._cursor = None
         self._source, self._version = source, source.version
-        if tuple(source.speakers) != self._speakers:
-            self._use_speakers(source.speakers)
+        if (speakers := source.speakers) is not self._speakers and tuple(speakers) != self._speakers:
+            self._use_speakers(speakers)
             first = 0
         first = min(first, wrapping.set_marks(source.marks))
         if length > wrapping.length:
@@ -138,11 +137,6 @@ class TranscriptView(ScrollView):
             first = min(first, before - 1)
         if first < before:
             self._changed(first, before)
-
-    def highlight(self, spans: Sequence[tuple[int, int]]) -> None:
-        """Highlights (start, end) spans, such as what a search found."""
-        self._matches = tuple(spans)
-        self.refresh()
 
     def follow(self) -> None:
         """Shows the end of the text and stays there."""
@@ -211,17 +205,17 @@ class TranscriptView(ScrollView):
         def here(offset: int | None) -> int | None:
             return offset if offset is not None and start <= offset < end else None
 
-        matches = [span for span in self._matches if span[0] < end and span[1] > start]
         span = selection.get_span(line) if (selection := self.text_selection) is not None else None
         last = self._writing and line == self._wrapping.line_count - 1
         end_column = None
         if last:  # the block stands behind what the text and a mark at its end take
-            taken = self._wrapping.cell_of(end)[1] + cell_len(self._wrapping.label_at(end))
-            end_column = min(taken, self._wrapping.width)
+            column, width = self._wrapping.cell_of(end)[1], self._wrapping.width
+            label = shortened(self._wrapping.label_at(end), width - column)
+            end_column = min(column + cell_len(label), width)
         cursor, hover = here(self._cursor), here(self._hover)
-        if not matches and cursor is None and hover is None and span is None and end_column is None:
+        if cursor is None and hover is None and span is None and end_column is None:
             return NO_OVERLAY
-        return Overlay(matches, hover, cursor, span, end_column)
+        return Overlay(hover, cursor, span, end_column)
 
     def _line_styles(self) -> LineStyles:
         def part(name: str, partial: bool = True) -> Style:
@@ -239,7 +233,7 @@ class TranscriptView(ScrollView):
             tints = colour_tints(foreground, background, warm, typed)
         return LineStyles(
             base=self.rich_style, tints=tints if self._tinted else untinted(tints), mark=part("mark", False),
-            speaker=part("speaker", False), match=part("match"), hover=part("hover"),
+            speaker=part("speaker", False), hover=part("hover"),
             cursor=part("cursor" if self.has_focus else "cursor-blurred"), selection=part("selection"), end=part("end", False),
         )  # fmt: skip
 

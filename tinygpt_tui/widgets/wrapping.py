@@ -69,6 +69,7 @@ class Wrapping:
         self._tail = ""
         self._starts = array("I", [0])
         self._marks: list[Mark] = []
+        self._given: Sequence[Mark] = ()
 
     @property
     def length(self) -> int:
@@ -108,6 +109,9 @@ class Wrapping:
 
     def set_marks(self, marks: Sequence[Mark]) -> int:
         """Takes (offset, label) pairs in the order of their offsets. The first line that may look different."""
+        if marks is self._given and isinstance(marks, tuple):
+            return self.line_count
+        self._given = marks
         same = 0
         for old, new in zip(self._marks, marks, strict=False):
             if old != new:
