@@ -22,6 +22,7 @@ from threadpoolctl import LibController, ThreadpoolController
 
 from engine.neighbours import Neighbours
 from models import compiled, kernel
+from models.learning import Learner, learner
 
 if TYPE_CHECKING:
     from models.interface import LanguageModel
@@ -172,11 +173,16 @@ def playing(model: LanguageModel) -> Iterator[None]:
         model.train(was_training)
 
 
-def use_as_trained(model: LanguageModel, run_info: Mapping[str, Any]) -> None:
-    """Computes with the dtype the run trained with where this machine multiplies it natively, and with all threads.
+def use_as_trained(model: LanguageModel, run_info: Mapping[str, Any]) -> Learner | None:
+    """Computes with the dtype the run trained with where this machine multiplies it natively, by its kernels if they can be had here,
+    and with all threads; so that measuring again gives the number that training gave.
 
-    So that measuring again gives the number that training gave.
+    Returns:
+        what measures in place of torch, if anything does.
     """
     torch.set_num_threads(min(MAX_THREADS, available_cores()))
     if run_info.get("dtype") == "bfloat16" and bfloat16_is_native("cpu"):
         model.compute_dtype = torch.bfloat16
+    if run_info.get("kernels") != "compiled":
+        return None
+    return learner(model, kernel.library(wait=True), torch.get_num_threads(), model.compute_dtype)

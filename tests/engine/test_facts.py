@@ -222,7 +222,9 @@ def test_measuring_the_machine_ends_in_its_speed(
 ) -> None:
     heard: list[Fact] = []
     monkeypatch.setattr(facts, "_tell", heard.append)
-    monkeypatch.setattr(facts, "_measured", lambda arch: Speed({"modern": 2e10, "classic": 1e10}[arch]))
+    monkeypatch.setattr(
+        facts, "_measured", lambda arch, kernels: Speed({"modern": 2e10, "classic": 1e10}[arch])
+    )
     monkeypatch.setattr(os, "nice", lambda by: 0)
     assert facts.main(["--speed", "--arch", "classic"]) == 0
     assert heard == [Speed(1e10), Done()]

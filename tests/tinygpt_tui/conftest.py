@@ -46,7 +46,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "home"
     monkeypatch.setenv("TINYGPT_HOME", str(folder))
     # Or each of these homes would have a kernel made for it.
-    monkeypatch.setattr("models.kernel._ask_for", lambda path: None)
+    monkeypatch.setattr("models.kernel.file_name", lambda: "")
     return folder
 
 
@@ -153,6 +153,8 @@ def _trained_once(tmp_path_factory: pytest.TempPathFactory, corpora: Path) -> Tr
                         "threads=1",
                         "--set",
                         "sample_chars=20",
+                        "--set",
+                        "kernels=eager",
                         "--name",
                         name,
                         "--json",

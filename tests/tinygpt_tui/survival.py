@@ -203,7 +203,7 @@ def main() -> int:
         app.Playground._use_settings = broken  # type: ignore[method-assign, assignment]
     if options.rate is not None:
         fake = (sys.executable, "-m", "tests.tinygpt_tui.fake_player", "--rate", str(options.rate))
-        player_process.player_command = lambda runs_dir: fake
+        player_process.player_command = lambda *where: fake
         tracemalloc.start()
     code = playground.main(rest)
     _replace(options.report, {"modules": sorted(sys.modules), "code": code})

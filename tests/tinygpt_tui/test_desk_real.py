@@ -21,6 +21,7 @@ from engine.runs import RunFolder
 from engine.sampler import SamplerSettings
 from engine.tokenizer import train_tokenizer
 from models import ModelConfig
+from models.compiled import round_weights
 from tinygpt_tui.play.desk import Desk
 from tinygpt_tui.play.history import History
 from tinygpt_tui.play.session import Mark
@@ -78,6 +79,7 @@ def save(folder: RunFolder, step: int) -> None:
         for parameter in model.parameters():
             if parameter.ndim == 2:
                 parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.3)
+    round_weights(model)  # as the player has them
     save_checkpoint(folder, step, model.state_dict(), {}, {"val_loss": 100.0 / step})
 
 

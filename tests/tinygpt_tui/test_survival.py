@@ -176,7 +176,8 @@ def test_when_the_player_is_killed_its_text_stays_and_a_new_one_writes_on(traine
         os.kill(first, signal.SIGKILL)
         screen = terminal.wait_until(lambda screen: "A new player is up" in screen, LONG)
         assert "The player is gone" in screen
-        stayed = shown_text(screen)
+        # What was told lies over the text for some seconds.
+        stayed = shown_text(terminal.wait_until(lambda screen: " player is " not in screen, LONG))
         assert stayed.startswith(before)
         assert player_of(terminal.process.pid) not in (None, first)
         terminal.wait_until(lambda screen: "@ step" in screen, LONG)

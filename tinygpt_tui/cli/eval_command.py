@@ -35,6 +35,7 @@ def eval_(
     from engine.device import use_as_trained
     from engine.evaluate import bits, perplexity, validation_loss
     from engine.ladder import ladder
+    from models import kernel
 
     corpus = loaded.run_info["corpus"]
     text = load_stored(
@@ -49,8 +50,9 @@ def eval_(
     if len(val_text) < 2:
         val_text = train_text
         narrate("note: the corpus is so short that the loss is measured on the training text")
-    use_as_trained(loaded.model, loaded.run_info)
-    loss = validation_loss(loaded.model, loaded.tokenizer.encode_corpus(val_text), len(val_text))
+    kernel.use(user_paths().kernels)
+    learner = use_as_trained(loaded.model, loaded.run_info)
+    loss = validation_loss(loaded.model, loaded.tokenizer.encode_corpus(val_text), len(val_text), learner)
     rungs = ladder(train_text, val_text, loaded.tokenizer)
     positions = len(val_text) - 1
     if as_json:
