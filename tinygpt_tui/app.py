@@ -37,9 +37,11 @@ from tinygpt_tui.terminal import TerminalDriver, is_closed
 from tinygpt_tui.world import World
 
 TICKS_A_SECOND = 30
+SEEN_SECONDS = 0.3  # that the first frame gets to reach the eye
 READY_SECONDS = 0.05  # between two pieces of work that nobody waits for
 MOST_TOASTS = 2
 TOLD_SECONDS, WARNED_SECONDS = 4.0, 7.0
+SETTLE_SECONDS = 0.005  # that a mode gets to be put together before it is shown
 AGAIN_SECONDS = 2.0  # ctrl+c twice within this leaves
 IN_A_ROW, IN_A_ROW_SECONDS = 5, 10.0  # errors that are told; of more nobody could read
 
@@ -129,6 +131,7 @@ class Playground(App[int]):
     @work(group="ready", exit_on_error=False)
     async def _make_ready(self) -> None:
         """Imports the other modes and reads their styles, a bit at a time: the first visit to one would otherwise wait for that."""
+        await asyncio.sleep(SEEN_SECONDS)
         for name in self.MODES:
             await asyncio.to_thread(import_module, f"tinygpt_tui.screens.{name}")
             path = Path(__file__).with_name("screens") / f"{name}.tcss"
@@ -136,6 +139,10 @@ class Playground(App[int]):
                 self.stylesheet.read(path)
                 self.stylesheet.parse()  # only what is new
             await asyncio.sleep(READY_SECONDS)
+
+    def delay_update(self, delay: float = 0.05) -> None:
+        # Textual hides a change of modes for 50 ms, which is all that a key may take.
+        super().delay_update(min(delay, SETTLE_SECONDS))
 
     def _load_screen_css(self, screen: Screen[Any]) -> None:
         # Whatever a new screen mounts gets the styles of now. Textual does not count on that: it would read every stylesheet anew
