@@ -79,7 +79,9 @@ class PlayScreen(PlayDialogs, ModeScreen):
                 with Vertical(id="prompt-panel", classes="panel") as panel:
                     panel.border_title = "prompt"
                     yield Prompt(id="prompt", placeholder="how does it begin?")
-            with Vertical(id="side"):
+            with Vertical(id="side") as side:
+                # The first visit draws half of the screen, and the next tick the other: at once they would hold up a key.
+                side.styles.visibility = "hidden"
                 with Vertical(id="next-panel", classes="panel") as panel:
                     panel.border_title = "next character"
                     yield Distribution(id="next")
@@ -114,6 +116,7 @@ class PlayScreen(PlayDialogs, ModeScreen):
         if not self._remembers:
             self._remembers = True  # the history is open as soon as there are ticks
             self.query_one(Prompt).earlier = desk.history.prompts()
+            self.query_one("#side").styles.visibility = "visible"
         for sentence, severity in desk.take_notices():
             self.playground.tell(sentence, severity)
         self.look_at_errands()
