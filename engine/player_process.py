@@ -107,6 +107,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--kernels", type=Path, help="where compiled kernels lie; without it none is used")
     options = parser.parse_args(argv)
     kernel.use(options.kernels)
+    kernel.library()  # if there is none yet, it is made while a person chooses what to do
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_write, False)
     signals: list[int] = []

@@ -36,6 +36,8 @@ from models.learning import Learner
 
 # A checkpoint at least this often, in seconds: what a power cut may cost.
 SAVE_SECONDS = 30.0
+# The first one comes sooner: somebody may be waiting to play with it.
+FIRST_SAVE_SECONDS = 5.0
 
 
 @dataclass
@@ -222,7 +224,8 @@ class Training:
                 yield from self._save()
         elif self._samples.due(state.seconds, 0.1) and not last:
             yield from self._sample()
-        overdue = self.around.clock() - self._last_save > SAVE_SECONDS
+        patience = SAVE_SECONDS if self._saved_step >= 0 else FIRST_SAVE_SECONDS
+        overdue = self.around.clock() - self._last_save > patience
         # The last step is saved once it was evaluated: a checkpoint is never written twice.
         if last:
             pass

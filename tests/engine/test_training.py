@@ -258,15 +258,15 @@ def test_without_save_every_each_evaluation_is_saved(loop: MakeLoop) -> None:
     assert [s.step for s in run.of(Saved)] == [4, 8, 10]
 
 
-def test_thirty_seconds_without_a_checkpoint_are_enough(loop: MakeLoop) -> None:
-    run = loop(steps=6, eval_every=1000)
+def test_thirty_seconds_without_a_checkpoint_are_enough_and_five_without_a_first_one(loop: MakeLoop) -> None:
+    run = loop(steps=16, eval_every=1000)
 
     def then(event: Event) -> None:
         if isinstance(event, Step):
-            run.now += 16.0
+            run.now += 4.0
 
     run.run(then)
-    assert [s.step for s in run.of(Saved)] == [2, 4, 6]
+    assert [s.step for s in run.of(Saved)] == [2, 10, 16]
 
 
 def test_the_sample_at_the_start_can_be_left_out(loop: MakeLoop) -> None:

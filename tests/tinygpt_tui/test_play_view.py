@@ -261,7 +261,7 @@ def test_a_run_that_has_saved_nothing_yet_is_said_to_have_saved_nothing(desk: De
     with ScriptedRun(tmp_path / "runs", "tales-03") as run:
         watch = RunWatch(run.folder)
         watch.poll(0.0)
-        told = "tales-03 has saved no weights yet: the first come within half a minute of training."
+        told = "tales-03 has saved no weights yet: the first come after some seconds of training."
         assert waiting_of(desk, watch.picture) == told
         run.steps(7)
         watch.poll(9.0)

@@ -140,7 +140,8 @@ def test_there_is_a_word_for_no_run_at_all_and_a_way_to_begin(tmp_path: Path, ru
     async def story(pilot: Pilot[int], world: World) -> None:
         await shown(pilot, "There is no run yet. Press 1", "Choose a text", "Begin with the built-in tales")
         await pilot.press("space")
-        await shown(pilot, "There is no run yet: press 1 and choose a text")
+        told = "There is no run yet: press 1 and choose a text"
+        await wait_for(pilot, lambda: any(told in note.message for note in pilot.app._notifications))
         with ScriptedRun(runs) as run:
             run.steps(10)
             await shown(pilot, "● training", "10 / 2,000")
@@ -246,6 +247,7 @@ def test_a_text_that_cannot_be_read_leads_back_to_the_texts_and_says_why(tmp_pat
         screen.tick(0.0)
         await wait_for(pilot, lambda: pilot.app.current_mode == "corpus")
         await wait_for(pilot, lambda: any("missing.txt" in note.message for note in pilot.app._notifications))
+        await shown(pilot, "how it begins")
 
     watch(tmp_path, story)
 

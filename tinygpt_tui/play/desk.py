@@ -417,7 +417,7 @@ class Desk(Hearing):
 
 def no_weights(run: str) -> str:
     """Of a run that trains and has nothing to write with yet."""
-    return f"{run} has saved no weights yet: the first come within half a minute of training."
+    return f"{run} has saved no weights yet: the first come after some seconds of training."
 
 
 def nothing_saved(run: str, key_of: Callable[[str], str]) -> str:
