@@ -77,8 +77,12 @@ def available_cores() -> int:
 
 
 def use(machine: Machine) -> torch.device:
-    """Sets the process up for `machine` and returns its device."""
-    torch.set_num_threads(machine.threads)
+    """Sets the process up for `machine` and returns its device.
+
+    Beside compiled kernels torch has one thread: after each of its operations on several, all but one of them spin for a while, on
+    the cores that the kernel's need.
+    """
+    torch.set_num_threads(1 if machine.kernels == "compiled" else machine.threads)
     return torch.device(machine.device)
 
 

@@ -13,8 +13,11 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
+from models.learning import Learner
+
 # The quintic that pushes singular values towards 1 fastest (Jordan et al. 2024, "Muon").
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+STEPS = 5
 
 
 class Optimizer:
@@ -29,6 +32,7 @@ class Optimizer:
         betas: of AdamW.
         momentum: of Muon.
         dtype: of the Newton-Schulz products.
+        learner: what computes them in place of torch.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class Optimizer:
         betas: tuple[float, float],
         momentum: float,
         dtype: torch.dtype = torch.float32,
+        learner: Learner | None = None,
     ) -> None:
         named = list(model.named_parameters())
         matrices = [(n, p) for n, p in named if muon and n.startswith("blocks.") and p.ndim == 2]
@@ -60,7 +65,9 @@ class Optimizer:
             eps=1e-10 if muon else 1e-8,
             fused=True,
         )
-        self._muon = Muon((p for _, p in matrices), momentum, muon_weight_decay, dtype) if matrices else None
+        self._muon = (
+            Muon((p for _, p in matrices), momentum, muon_weight_decay, dtype, learner) if matrices else None
+        )
 
     def step(self, factor: float) -> None:
         """One update with every learning rate multiplied by `factor`, the schedule's value for this step."""
@@ -109,10 +116,15 @@ class Muon:
     """
 
     def __init__(
-        self, parameters: Iterable[nn.Parameter], momentum: float, weight_decay: float, dtype: torch.dtype
+        self,
+        parameters: Iterable[nn.Parameter],
+        momentum: float,
+        weight_decay: float,
+        dtype: torch.dtype,
+        learner: Learner | None = None,
     ) -> None:
         self.momentum = {p: torch.zeros_like(p) for p in parameters}
-        self._beta, self._weight_decay, self._dtype = momentum, weight_decay, dtype
+        self._beta, self._weight_decay, self._dtype, self._learner = momentum, weight_decay, dtype, learner
 
     @torch.no_grad()
     def step(self, lr: float) -> None:
@@ -127,9 +139,12 @@ class Muon:
                 wide = piece if rows <= columns else piece.T
                 batches[(wide.size(0), wide.size(1))].append((weight, wide))
         for pairs in batches.values():
-            for (weight, _), update in zip(
-                pairs, orthogonalize([u for _, u in pairs], self._dtype), strict=True
-            ):
+            updates = [u for _, u in pairs]
+            if self._learner is not None:
+                orthogonal = self._learner.orthogonalise(updates, [NEWTON_SCHULZ] * STEPS)
+            else:
+                orthogonal = orthogonalize(updates, self._dtype)
+            for (weight, _), update in zip(pairs, orthogonal, strict=True):
                 rows, columns = weight.shape
                 weight.mul_(1 - lr * self._weight_decay)
                 update = update if rows <= columns else update.T
@@ -137,7 +152,7 @@ class Muon:
                 weight.add_(update.to(weight.dtype), alpha=-lr * math.sqrt(max(1.0, rows / columns)))
 
 
-def orthogonalize(matrices: list[Tensor], dtype: torch.dtype, steps: int = 5) -> Tensor:
+def orthogonalize(matrices: list[Tensor], dtype: torch.dtype, steps: int = STEPS) -> Tensor:
     """The approximate orthogonal factor U V^T of each matrix U S V^T, by Newton-Schulz iteration.
 
     Args:

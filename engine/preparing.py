@@ -114,7 +114,7 @@ def prepare(
     if not force:
         check_memory(recipe, tokenizer.vocab_size, available_memory())
     device = use(machine)
-    model, optimizer = _new_model(recipe, tokenizer.vocab_size, machine, device)
+    model, optimizer, compiled = _new_model(recipe, tokenizer.vocab_size, machine, device)
     job = Job(
         run=folder.name,
         recipe=recipe,
@@ -126,7 +126,7 @@ def prepare(
         val_chars=len(val_text),
         tokenizer=tokenizer,
         device=device,
-        learner=_learner(model, machine),
+        learner=compiled,
     )
     plans = list(recipe.plans) or [Plan(0, 0, recipe.steps, timed=recipe.time is not None)]
     state, wall_seconds = State(plans=plans), 0.0
@@ -202,13 +202,16 @@ def _bpe_size(kind: str, vocab_size: int) -> int | None:
 
 def _new_model(
     recipe: Recipe, vocab_size: int, machine: Machine, device: torch.device
-) -> tuple[LanguageModel, Optimizer]:
+) -> tuple[LanguageModel, Optimizer, Learner | None]:
     torch.manual_seed(recipe.seed)
     model = models.build(recipe.model_config(vocab_size))
     if recipe.dtype == "float64":
         model = model.double()
     model = model.to(device)
     model.compute_dtype = machine.compute_dtype
+    compiled = None
+    if machine.kernels == "compiled":
+        compiled = learner(model, kernel.library(), machine.threads, machine.compute_dtype)
     optimizer = Optimizer(
         model,
         muon=recipe.optimizer == "muon",
@@ -219,14 +222,9 @@ def _new_model(
         betas=(recipe.beta1, recipe.beta2),
         momentum=recipe.momentum,
         dtype=machine.compute_dtype or torch.float32,
+        learner=compiled,
     )
-    return model, optimizer
-
-
-def _learner(model: LanguageModel, machine: Machine) -> Learner | None:
-    if machine.kernels != "compiled":
-        return None
-    return learner(model, kernel.library(), machine.threads, machine.compute_dtype)
+    return model, optimizer, compiled
 
 
 def _restore(job: Job, state: State, checkpoint: Checkpoint) -> float:

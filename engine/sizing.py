@@ -105,14 +105,15 @@ def _training_speed(setting: Machine, arch: str, vocab_size: int, seconds: float
     with torch.random.fork_rng(devices=[]):
         model = models.build(config).to(device)
     model.compute_dtype = setting.compute_dtype
-    optimizer = Optimizer(
-        model, muon=arch != "classic", lr=0.0, muon_lr=0.0, weight_decay=0.0, muon_weight_decay=0.0,
-        betas=(0.9, 0.95), momentum=0.95, dtype=setting.compute_dtype or torch.float32,
-    )  # fmt: skip
-    ids = torch.zeros(24, config.block_size + 1, dtype=torch.long, device=device)
     compiled = None
     if setting.kernels == "compiled":
         compiled = learner(model, kernel.library(), setting.threads, setting.compute_dtype)
+    optimizer = Optimizer(
+        model, muon=arch != "classic", lr=0.0, muon_lr=0.0, weight_decay=0.0, muon_weight_decay=0.0,
+        betas=(0.9, 0.95), momentum=0.95, dtype=setting.compute_dtype or torch.float32,
+        learner=compiled,
+    )  # fmt: skip
+    ids = torch.zeros(24, config.block_size + 1, dtype=torch.long, device=device)
     best, end, done = float("inf"), time.perf_counter() + seconds, 0
     while done < 2 or time.perf_counter() < end:
         began = time.perf_counter()

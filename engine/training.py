@@ -131,8 +131,8 @@ class Training:
         self._saved_step = -1
         self._last_save = around.clock()
         self._replay = list(around.replay)
-        self._evals = Cadence(share=0.08)
-        self._samples = Cadence(share=0.03)
+        self._evals = Cadence(share=0.05)
+        self._samples = Cadence(share=0.02)
         self._speed, self._updates = 0.0, 0
 
     def run(self) -> Iterator[Event]:

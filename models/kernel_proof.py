@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from models import ModelConfig, build
 from models.compiled import Compiled, round_weights
 from models.interface import LanguageModel
-from models.learning import learner
+from models.learning import Orthogonaliser, learner
 
 # Widths that fill no register, sizes of heads both even and odd, windows that fill no group.
 SHAPES = ((3, 4, 40, 23), (1, 2, 64, 33), (2, 1, 96, 17))
@@ -71,6 +71,21 @@ def largest_slip(library: ctypes.CDLL, dtype: torch.dtype | None) -> float:
     return worst
 
 
+def largest_stray(library: ctypes.CDLL, bfloat16: bool) -> float:
+    """Between Newton-Schulz by the kernel and by torch, as a share of its length, over several shapes."""
+    worst = 0.0
+    by = (3.4445, -4.7750, 2.0315)
+    for rows, columns in ((40, 40), (33, 70), (64, 256)):
+        x = torch.randn(3, rows, columns, generator=torch.Generator().manual_seed(6))
+        wanted = (x / x.norm(dim=(1, 2), keepdim=True)).double()
+        for _ in range(5):
+            gram = wanted @ wanted.mT
+            wanted = by[0] * wanted + (by[1] * gram + by[2] * gram @ gram) @ wanted
+        found = Orthogonaliser(library, 2, bfloat16=bfloat16)(list(x), [by] * 5)
+        worst = max(worst, float((found - wanted).norm() / wanted.norm()))
+    return worst
+
+
 def main(path: str) -> str:
     """What is wrong with the kernel in a file, or ""."""
     library = ctypes.CDLL(path)
@@ -79,6 +94,8 @@ def main(path: str) -> str:
     for dtype, most in ((None, 1e-4), (torch.bfloat16, 0.05)):
         if not (slip := largest_slip(library, dtype)) <= most:
             return f"the gradients differ by {slip:.2g} of their length"
+        if not (stray := largest_stray(library, dtype is not None)) <= most:
+            return f"the orthogonal matrices differ by {stray:.2g} of their length"
     return ""
 
 

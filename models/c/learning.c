@@ -187,9 +187,9 @@ tile(const int bfloat16, const int lengthwise, const uint32_t *a, const uint32_t
 }
 
 /* c (rows, columns) = or += a times the packed panels; a(m, k) = a[m * m_stride + k * k_stride]. Of panels packed `packed` deep only the
-   first `depth` are used. */
+   first `depth` are used. With `below` only what is on or below the diagonal need be right. */
 static void multiply(int bfloat16, const float *a, size_t m_stride, size_t k_stride, const void *panels, int packed, float *c, int stride,
-                     int rows, int columns, int depth, int add)
+                     int rows, int columns, int depth, int add, int below)
 {
     uint32_t side[DEPTH * TOKENS]; /* rows that are not there may hold anything */
     for (int from = 0; from < depth; from += DEPTH) {
@@ -198,7 +198,7 @@ static void multiply(int bfloat16, const float *a, size_t m_stride, size_t k_str
         for (int m = 0; m < rows; m += TOKENS) {
             int high = rows - m < TOKENS ? rows - m : TOKENS;
             pack_rows(bfloat16, a + m * m_stride + from * k_stride, m_stride, k_stride, part, high, side);
-            for (int n = 0; n < columns; n += PANEL) {
+            for (int n = 0; n < (below ? m + high : columns); n += PANEL) {
                 const uint32_t *b = (const uint32_t *)panels + ((n / PANEL) * all + skipped) * PANEL;
                 int wide = columns - n < PANEL ? columns - n : PANEL;
                 float *to = c + (size_t)m * stride + n;
@@ -217,15 +217,15 @@ static void multiply(int bfloat16, const float *a, size_t m_stride, size_t k_str
 
 static void forth(const struct net *net, const struct weight *w, const float *x, float *y, int tokens)
 {
-    multiply(net->bfloat16, x, w->n_in, 1, w->forth, w->n_in, y, w->n_out, tokens, w->n_out, w->n_in, 0);
+    multiply(net->bfloat16, x, w->n_in, 1, w->forth, w->n_in, y, w->n_out, tokens, w->n_out, w->n_in, 0, 0);
 }
 
 /* The gradient of what a matrix read, and of the matrix, from that of what it answered. `room` holds packed x. */
 static void back(const struct net *net, const struct weight *w, const float *x, const float *dy, float *dx, float *gradients, void *room, int tokens)
 {
-    multiply(net->bfloat16, dy, w->n_out, 1, w->back, w->n_out, dx, w->n_in, tokens, w->n_in, w->n_out, 0);
+    multiply(net->bfloat16, dy, w->n_out, 1, w->back, w->n_out, dx, w->n_in, tokens, w->n_in, w->n_out, 0, 0);
     pack_panels(net->bfloat16, x, w->n_in, 1, tokens, w->n_in, room);
-    multiply(net->bfloat16, dy, 1, w->n_out, room, tokens, gradients + w->gradient, w->n_in, w->n_out, w->n_in, tokens, 1);
+    multiply(net->bfloat16, dy, 1, w->n_out, room, tokens, gradients + w->gradient, w->n_in, w->n_out, w->n_in, tokens, 1, 0);
 }
 
 /* ---- Small operations ---- */
@@ -323,7 +323,7 @@ static void attend(const struct net *net, float *qkv, int h, const float *keys, 
 {
     size_t row = 3 * (size_t)net->width;
     float factor = 1 / sqrtf((float)net->head_size);
-    multiply(net->bfloat16, part_of(net, qkv, first, 0, h), row, 1, keys, net->head_size, scores, stride, end - first, end, net->head_size, 0);
+    multiply(net->bfloat16, part_of(net, qkv, first, 0, h), row, 1, keys, net->head_size, scores, stride, end - first, end, net->head_size, 0, 0);
     for (int t = first; t < end; t++) {
         float *s = scores + (size_t)(t - first) * stride, largest = -1e30f;
         int n = (t + LANES) / LANES * LANES;
@@ -356,7 +356,7 @@ static void attention(const struct net *net, float *qkv, float *out, const struc
         for (int first = 0; first < T; first += QUERIES) {
             int end = first + QUERIES < T ? first + QUERIES : T;
             attend(net, qkv, h, r->keys, first, end, r->scores, stride);
-            multiply(net->bfloat16, r->scores, stride, 1, r->values_back, T, out + (size_t)first * net->width + h * size, net->width, end - first, size, end, 0);
+            multiply(net->bfloat16, r->scores, stride, 1, r->values_back, T, out + (size_t)first * net->width + h * size, net->width, end - first, size, end, 0, 0);
         }
     }
 }
@@ -378,18 +378,18 @@ static void attention_back(const struct net *net, float *qkv, const float *dout,
             int end = first + QUERIES < T ? first + QUERIES : T, count = end - first;
             const float *d = dout + (size_t)first * net->width + h * size;
             attend(net, qkv, h, r->keys, first, end, r->scores, stride);
-            multiply(net->bfloat16, d, net->width, 1, r->values, size, r->slopes, stride, count, end, size, 0);
+            multiply(net->bfloat16, d, net->width, 1, r->values, size, r->slopes, stride, count, end, size, 0, 0);
             for (int t = first; t < end; t++) {
                 float *p = r->scores + (size_t)(t - first) * stride, *s = r->slopes + (size_t)(t - first) * stride;
                 float mean = dot(p, s, end);
                 for (int j = 0; j < end; j++)
                     s[j] = p[j] * (s[j] - mean) * factor;
             }
-            multiply(net->bfloat16, r->slopes, stride, 1, r->keys_back, T, part_of(net, dqkv, first, 0, h), (int)row, count, size, end, 0);
+            multiply(net->bfloat16, r->slopes, stride, 1, r->keys_back, T, part_of(net, dqkv, first, 0, h), (int)row, count, size, end, 0, 0);
             pack_panels(net->bfloat16, part_of(net, qkv, first, 0, h), row, 1, count, size, r->queries);
-            multiply(net->bfloat16, r->slopes, 1, stride, r->queries, count, part_of(net, dqkv, 0, 1, h), (int)row, end, size, count, 1);
+            multiply(net->bfloat16, r->slopes, 1, stride, r->queries, count, part_of(net, dqkv, 0, 1, h), (int)row, end, size, count, 1, 0);
             pack_panels(net->bfloat16, d, net->width, 1, count, size, r->slopes_of);
-            multiply(net->bfloat16, r->scores, 1, stride, r->slopes_of, count, part_of(net, dqkv, 0, 2, h), (int)row, end, size, count, 1);
+            multiply(net->bfloat16, r->scores, 1, stride, r->slopes_of, count, part_of(net, dqkv, 0, 2, h), (int)row, end, size, count, 1, 0);
         }
     }
 }
@@ -653,4 +653,64 @@ double learn(const struct net *net, const int64_t *ids, const int64_t *targets, 
     for (int part = 0; part < net->threads; part++)
         sum += nats[part];
     return sum;
+}
+
+/* ---- The nearest orthogonal matrix ---- */
+
+struct stack {
+    float *matrices; /* (count, rows, columns), rows <= columns */
+    int rows, columns, steps, bfloat16;
+    const float *coefficients; /* (steps, 3): of a matrix, of its cube, of its fifth power */
+    float *scratch;            /* orthogonal_floats for each matrix */
+};
+
+size_t orthogonal_floats(int rows, int columns)
+{
+    size_t r = rows, c = columns;
+    return 2 * r * r + r * c + (c + 1) * (r + PANEL) + (r + 1) * (c + PANEL);
+}
+
+/* Copies what is below the diagonal to where it is above, a square of the cache at a time. */
+static void mirror(float *square, int n)
+{
+    for (int top = 0; top < n; top += LANES)
+        for (int left = 0; left <= top; left += LANES)
+            for (int i = top; i < top + LANES && i < n; i++)
+                for (int j = left; j < left + LANES && j < i; j++)
+                    square[(size_t)j * n + i] = square[(size_t)i * n + j];
+}
+
+/* Newton-Schulz: x becomes a x + (b G + c G^2) x with G = x x^T, which drives every singular value towards 1. */
+static void orthogonalise_part(void *about, int part)
+{
+    const struct stack *s = about;
+    int bfloat16 = s->bfloat16, r = s->rows, c = s->columns;
+    size_t all = (size_t)r * c, square = (size_t)r * r;
+    float *x = s->matrices + part * all, *gram = s->scratch + part * orthogonal_floats(r, c), *mix = gram + square, *y = mix + square;
+    float *panels = y + all, factor = 1 / (sqrtf(dot(x, x, (int)all)) + 1e-7f);
+    for (size_t i = 0; i < all; i++)
+        x[i] *= factor;
+    for (int step = 0; step < s->steps; step++) {
+        const float *by = s->coefficients + 3 * step;
+        pack_panels(bfloat16, x, 1, c, c, r, panels);
+        multiply(bfloat16, x, c, 1, panels, c, gram, r, r, r, c, 0, 1);
+        mirror(gram, r);
+        pack_panels(bfloat16, gram, r, 1, r, r, panels);
+        multiply(bfloat16, gram, r, 1, panels, r, mix, r, r, r, r, 0, 1);
+        mirror(mix, r);
+        for (size_t i = 0; i < square; i++)
+            mix[i] = by[1] * gram[i] + by[2] * mix[i];
+        pack_panels(bfloat16, x, c, 1, r, c, panels);
+        multiply(bfloat16, mix, r, 1, panels, r, y, c, r, c, r, 0, 0);
+        for (size_t i = 0; i < all; i++)
+            x[i] = by[0] * x[i] + y[i];
+    }
+}
+
+/* Replaces each of `count` matrices by one near the orthogonal matrix that is nearest to it. */
+void orthogonalise(float *matrices, int count, int rows, int columns, int steps, const float *coefficients, int bfloat16, float *scratch,
+                   int threads)
+{
+    struct stack stack = { matrices, rows, columns, steps, bfloat16, coefficients, scratch };
+    run(orthogonalise_part, &stack, count, threads);
 }

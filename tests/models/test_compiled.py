@@ -228,6 +228,12 @@ MISTAKES = {
         "the logits differ by",
     ),
     "a slope": ("learning.c", "2 * k->hidden[i] : 0", "k->hidden[i] : 0", "the gradients differ by"),
+    "a mirror": (
+        "learning.c",
+        "square[(size_t)j * n + i] = square[(size_t)i * n + j];",
+        "square[(size_t)i * n + j] += 0;",
+        "the orthogonal matrices differ by",
+    ),
     "a mean": ("learning.c", "(s[j] - mean) * factor", "s[j] * factor", "the gradients differ by"),
 }
 
