@@ -35,6 +35,10 @@ def drive(
             await pilot.pause()
             try:
                 await story(pilot)
+                if not app._exit:
+                    # A screen that is taken down while it is put together misses its parts, which is nobody's fault.
+                    await wait_for(pilot, lambda: app.screen.is_mounted, "the screen")
+                    await pilot.pause()
             finally:
                 app.exit()
 

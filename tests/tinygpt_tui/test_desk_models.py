@@ -184,7 +184,7 @@ def test_a_followed_run_without_a_sound_checkpoint_is_waited_for(tmp_path: Path)
     stage.link.say(p.Error(9, "Nobody asked."))  # it is up
     stage.tick()
     assert stage.link.sent[-1] == p.Follow("young")
-    with pytest.raises(UsageError, match="young has saved no weights yet: the first come within"):
+    with pytest.raises(UsageError, match="young has saved no weights yet: the first come after some"):
         desk.go_on()
     stage.link.say(p.Error(None, "The checkpoint of step 10 is damaged."))
     stage.tick()
