@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import events
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 LEAST_WIDTH, LEAST_HEIGHT = 60, 16
 STATUS_SECONDS = 0.5
+STEADY_SECONDS = 1.0  # after which a screen is put together
 ROOM_FOR_NAME = 100  # columns of a screen whose bar also names the run
 
 
@@ -77,6 +79,8 @@ class ModeScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self.call_after_refresh(self.playground.begin)
+        # What a mode is made of stays: the garbage collector, which would hold a key up by 30 ms, need not look through it again.
+        self.set_timer(STEADY_SECONDS, gc.freeze)
 
     def _on_screen_resume(self, event: events.ScreenResume) -> None:
         # It is styled when it is mounted and when the theme changes; doing it at each visit is half of what a visit costs.
