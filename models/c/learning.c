@@ -1,4 +1,5 @@
-/* The loss of the modern transformer and its gradient, for training: models/modern.py forwards and backwards, operation by operation.
+/* The loss of the modern transformer and its gradient, for training: models/modern.py forwards and backwards, operation by operation;
+   and, for Muon, nearly orthogonal matrices.
 
    A thread takes its share of the windows and sees them through all layers and back, a few windows at a time, so that what it
    computes with stays in its cache and nobody waits for anybody until the gradients are added up. Products run on panels of packed
