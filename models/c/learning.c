@@ -62,37 +62,95 @@ static size_t words(int bfloat16, int depth)
     return bfloat16 ? (depth + 1) / 2 : depth;
 }
 
+/* LANES rows of LANES words, `from_stride` and `to_stride` words apart, written as columns: blocks of 1, 2, 4, ... words change places. */
+static inline void transpose(const uint32_t *from, size_t from_stride, uint32_t *to, size_t to_stride)
+{
+#if defined(__GNUC__) && !defined(__clang__)
+    integers rows[LANES];
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i++)
+        memcpy(&rows[i], from + i * from_stride, sizeof rows[i]);
+#pragma GCC unroll 4
+    for (int size = 1; size < LANES; size *= 2) {
+        integers upper, lower; /* which word of the two rows together comes to where */
+        for (int j = 0; j < LANES; j++) {
+            upper[j] = j & size ? LANES + j - size : j;
+            lower[j] = j & size ? LANES + j : j + size;
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < LANES; i++)
+            if (!(i & size)) {
+                integers one = rows[i], two = rows[i + size];
+                rows[i] = __builtin_shuffle(one, two, upper);
+                rows[i + size] = __builtin_shuffle(one, two, lower);
+            }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i++)
+        memcpy(to + i * to_stride, &rows[i], sizeof rows[i]);
+#else
+    for (int i = 0; i < LANES; i++)
+        for (int j = 0; j < LANES; j++)
+            to[j * to_stride + i] = from[i * from_stride + j];
+#endif
+}
+
+/* LANES words of a row. */
+static inline void words_of(int bfloat16, const float *row, uint32_t *to)
+{
+    if (!bfloat16) {
+        memcpy(to, row, LANES * sizeof(float));
+        return;
+    }
+#if defined(__AVX512BF16__)
+    __m512bh narrow = _mm512_cvtne2ps_pbh(_mm512_loadu_ps(row + LANES), _mm512_loadu_ps(row));
+    memcpy(to, &narrow, sizeof narrow);
+#else
+    for (int i = 0; i < LANES; i++)
+        to[i] = pair(row[2 * i], row[2 * i + 1]);
+#endif
+}
+
 /* b(k, n) = data[k * k_stride + n * n_stride], as panels of PANEL columns. */
 static void pack_panels(int bfloat16, const float *data, size_t k_stride, size_t n_stride, int depth, int columns, void *packed)
 {
+    int each = bfloat16 ? 2 : 1;
     for (int first = 0; first < columns; first += PANEL) {
-        int n = columns - first < PANEL ? columns - first : PANEL;
+        int n = columns - first < PANEL ? columns - first : PANEL, k = 0;
         const float *from = data + first * n_stride;
-        if (bfloat16) {
-            uint32_t *to = (uint32_t *)packed + (size_t)(first / PANEL) * words(bfloat16, depth) * PANEL;
-            for (int k = 0; k < depth; k += 2, to += PANEL) {
-                const float *one = from + k * k_stride, *two = one + k_stride;
-                if (k + 1 == depth)
-                    for (int j = 0; j < n; j++)
-                        to[j] = pair(one[j * n_stride], 0);
-                else if (n_stride == 1)
-                    for (int j = 0; j < n; j++)
-                        to[j] = pair(one[j], two[j]);
-                else
-                    for (int j = 0; j < n; j++)
-                        to[j] = pair(one[j * n_stride], two[j * n_stride]);
-                for (int j = n; j < PANEL; j++)
-                    to[j] = 0;
-            }
-        } else {
-            float *to = (float *)packed + (size_t)(first / PANEL) * depth * PANEL;
-            for (int k = 0; k < depth; k++, to += PANEL) {
+        uint32_t *to = (uint32_t *)packed + (size_t)(first / PANEL) * words(bfloat16, depth) * PANEL;
+        if (k_stride == 1 && n == PANEL)
+            for (; k + each * LANES <= depth; k += each * LANES, to += LANES * PANEL)
+                for (int j = 0; j < PANEL; j += LANES) {
+                    uint32_t square[LANES * LANES];
+                    for (int i = 0; i < LANES; i++)
+                        words_of(bfloat16, from + (j + i) * n_stride + k, square + i * LANES);
+                    transpose(square, LANES, to + j, PANEL);
+                }
+        if (!bfloat16) {
+            for (; k < depth; k++, to += PANEL) {
                 const float *one = from + k * k_stride;
+                float *values = (float *)to;
                 for (int j = 0; j < n; j++)
-                    to[j] = one[j * n_stride];
+                    values[j] = one[j * n_stride];
                 for (int j = n; j < PANEL; j++)
-                    to[j] = 0;
+                    values[j] = 0;
             }
+            continue;
+        }
+        for (; k < depth; k += 2, to += PANEL) {
+            const float *one = from + k * k_stride, *two = one + k_stride;
+            if (k + 1 == depth)
+                for (int j = 0; j < n; j++)
+                    to[j] = pair(one[j * n_stride], 0);
+            else if (n_stride == 1 && n == PANEL)
+                for (int j = 0; j < PANEL; j++)
+                    to[j] = pair(one[j], two[j]);
+            else
+                for (int j = 0; j < n; j++)
+                    to[j] = pair(one[j * n_stride], two[j * n_stride]);
+            for (int j = n; j < PANEL; j++)
+                to[j] = 0;
         }
     }
 }
@@ -675,10 +733,15 @@ size_t orthogonal_floats(int rows, int columns)
 static void mirror(float *square, int n)
 {
     for (int top = 0; top < n; top += LANES)
-        for (int left = 0; left <= top; left += LANES)
+        for (int left = 0; left <= top; left += LANES) {
+            if (top + LANES <= n && left < top) {
+                transpose((uint32_t *)square + (size_t)top * n + left, n, (uint32_t *)square + (size_t)left * n + top, n);
+                continue;
+            }
             for (int i = top; i < top + LANES && i < n; i++)
                 for (int j = left; j < left + LANES && j < i; j++)
                     square[(size_t)j * n + i] = square[(size_t)i * n + j];
+        }
 }
 
 /* Newton-Schulz: x becomes a x + (b G + c G^2) x with G = x x^T, which drives every singular value towards 1. */
