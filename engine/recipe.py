@@ -55,8 +55,8 @@ class Recipe:
     optimizer: str = _knob(
         "muon", "muon for the matrices and adamw for the rest, or adamw alone", choices=("muon", "adamw")
     )
-    lr: float = _knob(0.005, "peak learning rate of adamw", low=1e-8, high=10)
-    muon_lr: float = _knob(0.03, "peak learning rate of muon", low=1e-8, high=10)
+    lr: float = _knob(0.01, "peak learning rate of adamw", low=1e-8, high=10)
+    muon_lr: float = _knob(0.02, "peak learning rate of muon", low=1e-8, high=10)
     weight_decay: float = _knob(0.1, "decay of matrices under adamw, per unit of rate", low=0, high=100)
     muon_weight_decay: float = _knob(0.1, "decay of matrices under muon, per unit of rate", low=0, high=100)
     beta1: float = _knob(0.9, "adamw's memory of the gradient", low=0, high=0.9999)

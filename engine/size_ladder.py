@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.errors import UsageError
 from engine.recipe import KNOBS, Recipe
-from models.config import SIZES, ModelConfig
+from models.config import SIZES, ModelConfig, heads
 
 # What a training step costs: two operations a weight forward, twice that backward.
 OPERATIONS_PER_WEIGHT = 6
@@ -29,15 +29,16 @@ class Rung:
 
 
 # Small batches: a step on a thousand characters teaches nearly as much as one on four thousand, and there are four times as many.
+# And small models: as long as the text is seen only a few times, three steps of a small one teach more than one of a large one.
 LADDER = (
     Rung(0.0, "0.1m", 64, 8),
-    Rung(3e11, "0.3m", 64, 8),
-    Rung(1.5e12, "0.8m", 64, 12),
-    Rung(4e12, "0.8m", 128, 8),
-    Rung(4.5e13, "1.8m", 128, 12),
-    Rung(1e14, "4m", 256, 12),
-    Rung(6e14, "10m", 256, 24),
-    Rung(6e15, "30m", 256, 64),
+    Rung(2.5e12, "0.3m", 64, 12),
+    Rung(5e12, "0.3m", 128, 8),
+    Rung(3e13, "0.8m", 128, 8),
+    Rung(1.3e14, "1.8m", 128, 12),
+    Rung(6e14, "4m", 256, 12),
+    Rung(4e15, "10m", 256, 24),
+    Rung(4e16, "30m", 256, 64),
 )
 
 
@@ -47,11 +48,11 @@ def rung_for(operations: float) -> Rung:
 
 
 def named_rung(size: str) -> Rung:
-    """A size that was asked for by its name: its own window, and the batch of its place on the ladder."""
+    """A size that was asked for by its name: its own window, and as many tokens a step as at its place on the ladder."""
     if size not in SIZES:
         raise UsageError(f"There is no size {size!r}; choose auto or one of {', '.join(SIZES)}.")
-    batch = next(rung.batch_size for rung in LADDER if rung.size == size)
-    return Rung(0.0, size, SIZES[size].block_size, batch)
+    rung, block = next(rung for rung in LADDER if rung.size == size), SIZES[size].block_size
+    return Rung(0.0, size, block, max(1, rung.batch_size * rung.block_size // block))
 
 
 def parameters(config: ModelConfig) -> int:
@@ -88,7 +89,7 @@ def fit(
     shape = SIZES[rung.size]
     fields: dict[str, Any] = {
         "n_layer": shape.n_layer,
-        "n_head": shape.n_head,
+        "n_head": heads(rung.size, arch),
         "n_embd": shape.n_embd,
         "block_size": min(rung.block_size, max(2, corpus_tokens - 1)),
         "batch_size": rung.batch_size,
@@ -102,13 +103,20 @@ def fit(
     if arch == "ngram":
         recipe = replace(recipe, steps=1)
     elif operations is not None and "steps" not in values:
-        weights = parameters(recipe.model_config(vocab_size))
-        fitting = int(operations / (OPERATIONS_PER_WEIGHT * weights * recipe.tokens_per_step))
+        fitting = int(
+            operations / (OPERATIONS_PER_WEIGHT * _weights(recipe, vocab_size) * recipe.tokens_per_step)
+        )
         recipe = replace(recipe, steps=min(max(1, fitting), KNOBS["steps"].metadata["high"]))
-    if "dropout" not in values:
-        epochs = recipe.steps * recipe.tokens_per_step / max(1, corpus_tokens)
-        recipe = replace(recipe, dropout=0.2 if epochs > 20 else 0.1 if epochs > 8 else 0.0)
+    if arch != "ngram" and "dropout" not in values:
+        passes = recipe.steps * recipe.tokens_per_step / max(1, corpus_tokens)
+        # A model much smaller than the text cannot learn it by heart, however often it reads it.
+        by_heart = passes * min(1.0, _weights(recipe, vocab_size) / max(1, corpus_tokens))
+        recipe = replace(recipe, dropout=0.2 if by_heart > 15 else 0.1 if by_heart > 6 else 0.0)
     return recipe
+
+
+def _weights(recipe: Recipe, vocab_size: int) -> int:
+    return parameters(recipe.model_config(vocab_size))
 
 
 def training_bytes(recipe: Recipe, vocab_size: int, weights: int) -> int:

@@ -103,6 +103,16 @@ SIZES: dict[str, Size] = {
     "30m": Size(10, 8, 512, 256),
 }
 
+# Channels of a head of the modern transformer, as those of most models: at these sizes fewer, wider heads learn as much and cost less.
+HEAD_SIZE = 64
+
+
+def heads(size: str, arch: str) -> int:
+    """Attention heads of a named size: those of the table, as in nanoGPT's recipes, or for `modern` as many as HEAD_SIZE allows."""
+    shape = SIZES[size]
+    return max(1, shape.n_embd // HEAD_SIZE) if arch == "modern" else shape.n_head
+
+
 # For a run whose time says nothing about what fits.
 DEFAULT_SIZE = "0.8m"
 
@@ -118,7 +128,7 @@ def sized(size: str, arch: str, vocab_size: int, dropout: float = 0.0) -> ModelC
     s = SIZES[size]
     if arch == "ngram":
         return ModelConfig(arch, vocab_size, s.block_size, order=5)
-    return ModelConfig(arch, vocab_size, s.block_size, s.n_layer, s.n_head, s.n_embd, dropout)
+    return ModelConfig(arch, vocab_size, s.block_size, s.n_layer, heads(size, arch), s.n_embd, dropout)
 
 
 def _unused(config: ModelConfig, *names: str) -> None:

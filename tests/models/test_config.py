@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from models import ARCHITECTURES, SIZES, ModelConfig, sized
-from models.config import MAX_BLOCK, MAX_LAYERS, MAX_ORDER, MAX_VOCAB, MAX_WIDTH
+from models.config import MAX_BLOCK, MAX_LAYERS, MAX_ORDER, MAX_VOCAB, MAX_WIDTH, heads
 
 GOOD: dict[str, Any] = {
     "arch": "modern", "vocab_size": 65, "block_size": 64, "n_layer": 4, "n_head": 4, "n_embd": 128, "dropout": 0.1,
@@ -97,8 +97,15 @@ def test_every_size_is_a_shape_of_every_architecture(arch: str, size: str) -> No
     assert (config.arch, config.vocab_size, config.block_size) == (arch, 65, SIZES[size].block_size)
     if arch != "ngram":
         assert (config.n_layer, config.n_head, config.n_embd, config.dropout) == (
-            SIZES[size].n_layer, SIZES[size].n_head, SIZES[size].n_embd, 0.1,
+            SIZES[size].n_layer, heads(size, arch), SIZES[size].n_embd, 0.1,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_heads_of_the_modern_model_have_64_channels_or_more_where_there_is_one_alone(size: str) -> None:
+    width, count = SIZES[size].n_embd, heads(size, "modern")
+    assert width == 64 * count or (count == 1 and width > 64)
+    assert heads(size, "classic") == SIZES[size].n_head
 
 
 def test_sizes_grow_and_their_blocks_hold_what_the_names_say() -> None:
