@@ -16,6 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+# Windows whose order is held as a list, 32 MB an epoch. No text that is kept with the runs has more of 16 tokens or longer.
+MOST_LISTED = 1 << 22
+
+_BITS = (1 << 64) - 1
+
 
 def derived_seed(*parts: object) -> int:
     """A 63-bit seed from any parts that have a stable `repr`, the same on every platform."""
@@ -27,7 +32,7 @@ class Batches:
     """Windows of one tokenised training text.
 
     Args:
-        ids: (N,) tokens of the training split, N > block_size.
+        ids: (N,) tokens of the training split, N > block_size; of a mapped file only the windows that are asked for are read.
         block_size: tokens a window.
         batch_size: windows a step.
         seed, corpus_sha: what the permutation depends on.
@@ -61,6 +66,41 @@ class Batches:
         offset, order = self._epoch(epoch)
         return offset + int(order[place]) * self.block_size
 
-    def _lay_out(self, epoch: int) -> tuple[int, NDArray[np.int64]]:
+    def _lay_out(self, epoch: int) -> tuple[int, NDArray[np.int64] | Shuffle]:
         rng = np.random.Generator(np.random.Philox(derived_seed(*self._key, epoch)))
-        return int(rng.integers(self._room)), rng.permutation(self.windows)
+        offset = int(rng.integers(self._room))
+        if self.windows > MOST_LISTED:
+            return offset, Shuffle(self.windows, derived_seed(*self._key, epoch, "shuffle"))
+        return offset, rng.permutation(self.windows)
+
+
+class Shuffle:
+    """A permutation of 0 to n - 1 that is computed place by place, in no memory and at a cost that does not grow with n.
+
+    A Feistel network over the even number of bits that n needs; a result beyond n goes through it again (Black and Rogaway, "Ciphers with
+    arbitrary finite domains", 2002, their cycle-walking cipher), less than four times on average.
+    """
+
+    ROUNDS = 6
+
+    def __init__(self, n: int, seed: int) -> None:
+        self._n = n
+        self._half = max(1, ((n - 1).bit_length() + 1) // 2)
+        self._keys = [derived_seed(seed, number) for number in range(self.ROUNDS)]
+
+    def __getitem__(self, place: int) -> int:
+        mask = (1 << self._half) - 1
+        while True:
+            left, right = place >> self._half, place & mask
+            for key in self._keys:
+                left, right = right, left ^ (_mixed(right ^ key) & mask)
+            place = left << self._half | right
+            if place < self._n:
+                return place
+
+
+def _mixed(value: int) -> int:
+    """64 bits of which each depends on all of `value`'s: the finaliser of SplitMix64 (Steele, Lea and Flood, 2014)."""
+    value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9 & _BITS
+    value = (value ^ value >> 27) * 0x94D049BB133111EB & _BITS
+    return value ^ value >> 31

@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from engine.errors import CorpusError, UsageError
+from engine.errors import CorpusError, ResourceError, UsageError
 from engine.tokenizer import (
     JSON_VERSION,
     BytesDecoder,
@@ -30,6 +31,7 @@ DEFAULT_VOCAB = 1024
 MIN_VOCAB, MAX_VOCAB = 257, 65_536
 MAX_JSON_BYTES = 20_000_000
 PIECE = 1 << 18  # characters encoded at a time; bounds what the library holds in memory
+MAX_PIECE = 1 << 26
 
 
 class BpeTokenizer:
@@ -52,16 +54,23 @@ class BpeTokenizer:
             UsageError: the size is out of bounds, or the library is missing.
             CorpusError: the text is empty.
         """
+        return cls.train_on([text] if text else [], vocab_size)
+
+    @classmethod
+    def train_on(cls, chunks: Iterable[str], vocab_size: int | None = None) -> BpeTokenizer:
+        """As `train`, on the text that the chunks are together."""
         size = DEFAULT_VOCAB if vocab_size is None else vocab_size
         if not MIN_VOCAB <= size <= MAX_VOCAB:
             raise UsageError(f"A bpe vocabulary has {MIN_VOCAB} to {MAX_VOCAB:,} tokens, not {size:,}.")
-        if not text:
-            raise CorpusError("The corpus holds no characters; give a file with some text in it.")
         library = _assembled({}, [])
         trainer = _tokenizers().trainers.BpeTrainer(
             vocab_size=size, initial_alphabet=sorted(byte_alphabet()), special_tokens=[], show_progress=False
         )
-        library.train_from_iterator(_pieces(without_surrogates(text)[0]), trainer)
+        parts = pieces(without_surrogates(chunk)[0] for chunk in chunks)
+        first = next(parts, None)
+        if first is None:
+            raise CorpusError("The corpus holds no characters; give a file with some text in it.")
+        library.train_from_iterator(chain([first], parts), trainer)
         return cls.from_string(library.to_str())
 
     @classmethod
@@ -89,8 +98,13 @@ class BpeTokenizer:
         return {"version": JSON_VERSION, "kind": self.kind, "tokenizer": self._library.to_str()}
 
     def _merged(self, text: str, dtype: type[np.integer]) -> np.ndarray:
-        ids = [np.array(self._library.encode(piece).ids, dtype) for piece in _pieces(text)]
+        ids = list(self.encode_pieces([text], dtype))
         return np.concatenate(ids) if ids else np.zeros(0, dtype)
+
+    def encode_pieces(self, chunks: Iterable[str], dtype: type[np.integer]) -> Iterator[np.ndarray]:
+        """The ids of the text that the chunks are together, an array for each of its `pieces`."""
+        for piece in pieces(chunks):
+            yield np.array(self._library.encode(piece).ids, dtype)
 
 
 def byte_alphabet() -> list[str]:
@@ -118,23 +132,37 @@ def _assembled(vocab: dict[str, int], merges: list[tuple[str, str]]) -> Any:
     return tokenizer
 
 
-_CUT = re.compile(r"(?<=\S\n)(?=\S)")
+# Merging stays inside words. A single line break between two words is a word of its own, and a space begins the word behind it.
+_CUT = re.compile(r"(?<=\S\n)(?=\S)|(?<=\S)(?= \S)")
 
 
-def _pieces(text: str) -> Iterator[str]:
-    """`text` in parts of about `PIECE` characters, cut only where no token can reach across.
+def pieces(chunks: Iterable[str]) -> Iterator[str]:
+    """The text that `chunks` are, in parts of about `PIECE` characters, cut only where no token can reach across.
 
-    Merging stays inside words, and a single line break between two words is a word of its own.
+    Raises:
+        ResourceError: `MAX_PIECE` characters have no such place, and there is more text.
     """
-    start = 0
-    while len(text) - start > PIECE:
-        cut = _CUT.search(text, start + PIECE)
-        if cut is None:
-            break
-        yield text[start : cut.start()]
-        start = cut.start()
-    if start < len(text):
-        yield text[start:]
+    text, looked = "", PIECE
+    for chunk in chunks:
+        if len(text) > MAX_PIECE:
+            raise ResourceError(
+                f"The text has no space or line break between two words in {len(text):,} characters, "
+                "which is more than bpe can cut up: use the chars or bytes tokenizer for it."
+            )
+        text += chunk
+        start = 0
+        while len(text) - start > PIECE:
+            cut = _CUT.search(text, max(start + PIECE, looked))
+            if cut is None:
+                # The place may be where the next chunk begins.
+                looked = max(start + PIECE, len(text) - 1)
+                break
+            yield text[start : cut.start()]
+            start = cut.start()
+            looked = start + PIECE
+        text, looked = text[start:], looked - start
+    if text:
+        yield text
 
 
 def _checked(data: str) -> tuple[dict[str, int], list[tuple[str, str]]]:

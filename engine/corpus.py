@@ -29,6 +29,7 @@ from engine.printable import printable
 from engine.storage import make_private_dir, write_atomic
 
 STORE_BYTES = 64_000_000  # a larger text is remembered by its hash and its source only
+OPENING_CHARS = 100_000  # looked at for the marks of a conversation
 VALIDATION_CHARS = 131_072  # enough to measure a loss to the third digit, small enough to measure it often
 
 _MARK = re.compile(r"[^\W\d_][^:\n]{0,19}: ")
@@ -62,6 +63,10 @@ class Corpus:
     source: str
     notices: tuple[str, ...] = ()
     turns: Turns | None = None
+
+    @property
+    def chars(self) -> int:
+        return len(self.text)
 
 
 def read_corpus(
@@ -100,13 +105,18 @@ def read_corpus(
 
 
 def split(text: str) -> tuple[str, str]:
-    """The training text and the validation text, which is the last 10 %, at most `VALIDATION_CHARS`.
+    """The training text and the validation text, cut at `split_at`. Both parts together are the text."""
+    n_train = split_at(len(text))
+    return text[:n_train], text[n_train:]
+
+
+def split_at(chars: int) -> int:
+    """Where the validation text begins: it is the last 10 %, at most `VALIDATION_CHARS`.
 
     `n_val = min(n - int(n * 0.9), 131072)`, the cut of nanoGPT with a ceiling. Tiny Shakespeare's 1,115,394
-    characters become 1,003,854 and 111,540. Both parts together are the text.
+    characters become 1,003,854 and 111,540. The ceiling keeps the evaluation of a corpus of any size exact and quick.
     """
-    n_train = len(text) - min(len(text) - int(len(text) * 0.9), VALIDATION_CHARS)
-    return text[:n_train], text[n_train:]
+    return chars - min(chars - int(chars * 0.9), VALIDATION_CHARS)
 
 
 def turns_in(text: str) -> Turns | None:
@@ -115,14 +125,29 @@ def turns_in(text: str) -> Turns | None:
     A mark is a name of at most 20 characters, a colon and a space; each must open a tenth of the lines, and
     two at least. The user is who is called you, me, user or human, else who speaks first.
     """
-    # A look at the beginning spares nearly every other text the two passes over all of it.
-    starts = (m.group() for m in islice(re.finditer(r"(?m)^.{1,22}", text[:100_000]), 400))
+    if (marks := opening_marks(text)) is None:
+        return None
+    lines = sum(1 for _ in re.finditer(r"(?m)^.", text))
+    counts = [sum(1 for _ in re.finditer(f"(?m)^{re.escape(mark)}", text)) for mark in marks]
+    return turns_of(marks, counts, lines)
+
+
+def opening_marks(text: str) -> tuple[str, str] | None:
+    """What could be the two marks of a conversation, by a look at the beginning.
+
+    It spares nearly every other text the passes over all of it.
+    """
+    starts = (m.group() for m in islice(re.finditer(r"(?m)^.{1,22}", text[:OPENING_CHARS]), 400))
     openings = Counter(m.group() for start in starts if (m := _MARK.match(start)))
     if len(openings) < 2:
         return None
     first, second = sorted((mark for mark, _ in openings.most_common(2)), key=list(openings).index)
-    lines = sum(1 for _ in re.finditer(r"(?m)^.", text))
-    counts = [sum(1 for _ in re.finditer(f"(?m)^{re.escape(mark)}", text)) for mark in (first, second)]
+    return first, second
+
+
+def turns_of(marks: tuple[str, str], counts: Sequence[int], lines: int) -> Turns | None:
+    """The marks as those of a conversation, if they open enough of the `lines` that are not empty; see `turns_in`."""
+    first, second = marks
     if sum(counts) < 0.95 * lines or min(counts) < max(2, 0.1 * lines):
         return None
     if second[:-2].lower() in _USER_NAMES and first[:-2].lower() not in _USER_NAMES:
@@ -233,16 +258,26 @@ def _corpus(
     name: str, text: str, source: str, shown: str, notices: tuple[str, ...], turns: Turns | None = None
 ) -> Corpus:
     if not text:
-        raise CorpusError(f"{shown} is empty: give a text of at least a few lines.")
+        raise empty(shown)
     digest = hashlib.sha256()
     try:
         for at in range(0, len(text), 2**20):  # in parts, so that no second copy of a large text is made
             digest.update(text[at : at + 2**20].encode("utf-8"))
     except UnicodeEncodeError as error:
-        where = f"half a character (a lone surrogate) at character {at + error.start}"
-        raise CorpusError(f"{shown} holds {where}: check its encoding.") from None
+        raise half_character(shown, at + error.start) from None
     name = printable(name) or "corpus"
     return Corpus(name, text, digest.hexdigest(), source, notices, turns or turns_in(text))
+
+
+def empty(shown: str) -> CorpusError:
+    return CorpusError(f"{shown} is empty: give a text of at least a few lines.")
+
+
+def half_character(shown: str, at: int) -> CorpusError:
+    """The refusal of a text with a lone surrogate at character `at`."""
+    return CorpusError(
+        f"{shown} holds half a character (a lone surrogate) at character {at}: check its encoding."
+    )
 
 
 def _stat(source: str, shown: str) -> os.stat_result | None:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -33,6 +35,21 @@ def read_file(path: Path, shown: str, options: ReadOptions, already: int = 0) ->
         Refused: it is binary, unreadable, changing, or no regular file.
         ResourceError: it is larger than `MAX_BYTES`.
     """
+    with opened(path, shown, options) as (file, before):
+        if already + before.st_size > MAX_BYTES and not options.force:
+            raise _too_large(shown, already + before.st_size)
+        data = file.read(before.st_size + 1)
+        refuse_changed(file, before, len(data), shown)
+    return data
+
+
+@contextmanager
+def opened(path: Path, shown: str, options: ReadOptions) -> Iterator[tuple[BufferedReader, os.stat_result]]:
+    """A regular file at its beginning, which does not look binary, and what the system says of it.
+
+    Raises:
+        Refused: it is binary, unreadable, or no regular file.
+    """
     try:
         _refuse_special(path.stat(), shown)
         if path.resolve().parts[1:2] in (("proc",), ("sys",)):  # the kernel's files lie about their size
@@ -42,16 +59,17 @@ def read_file(path: Path, shown: str, options: ReadOptions, already: int = 0) ->
             before = os.fstat(file.fileno())
             _refuse_special(before, shown)
             refuse_binary(file.read(HEAD), shown, options)
-            if already + before.st_size > MAX_BYTES and not options.force:
-                raise _too_large(shown, already + before.st_size)
             file.seek(0)
-            data = file.read(before.st_size + 1)
-            after = os.fstat(file.fileno())
+            yield file, before
     except OSError as error:
         raise unreadable(shown, error) from None
-    if (len(data), after.st_size, after.st_mtime_ns) != (before.st_size, before.st_size, before.st_mtime_ns):
+
+
+def refuse_changed(file: BufferedReader, before: os.stat_result, read: int, shown: str) -> None:
+    """Raises `Refused` unless a file that was `read` to its end is as it was `before`."""
+    after = os.fstat(file.fileno())
+    if (read, after.st_size, after.st_mtime_ns) != (before.st_size, before.st_size, before.st_mtime_ns):
         raise Refused("changing", f"{shown} changed while it was being read: try again when it is finished.")
-    return data
 
 
 def read_stream(stdin: BinaryIO | None, shown: str, options: ReadOptions) -> bytes:
@@ -85,7 +103,7 @@ def read_folder(folder: Path, shown: str, options: ReadOptions) -> tuple[str, tu
     pieces: list[Piece] = []
     skipped: dict[str, list[str]] = {}
     total = 0
-    for path in sorted(_files_in(folder, shown, options, skipped), key=lambda p: p.parts):
+    for path in sorted(files_in(folder, shown, options, skipped), key=lambda p: p.parts):
         name = str(path.relative_to(folder))
         try:
             data = read_file(path, printable(name), options, already=total)
@@ -93,12 +111,24 @@ def read_folder(folder: Path, shown: str, options: ReadOptions) -> tuple[str, tu
             total += len(data)
         except Refused as error:
             skipped.setdefault(error.reason, []).append(name)
+    return "\n".join(piece.text for piece in pieces if piece.text), folder_notices(shown, pieces, skipped)
+
+
+def folder_notices(shown: str, pieces: Sequence[Piece], skipped: Mapping[str, list[str]]) -> tuple[str, ...]:
+    """What is to be said of a folder whose texts are read.
+
+    Args:
+        skipped: names of files, by the reason why they were skipped.
+
+    Raises:
+        CorpusError: there is no text in it.
+    """
     notices = tuple(_skipping(reason, sorted(names)) for reason, names in sorted(skipped.items()))
     if not any(piece.text for piece in pieces):
         state = "holds only empty files" if pieces else "holds no text file"
         detail = f" ({'; '.join(notices)})" if notices else ""
         raise CorpusError(f"The folder {shown} {state}{detail}: give one with text in it.")
-    return "\n".join(piece.text for piece in pieces if piece.text), (*notices, *changes(pieces))
+    return (*notices, *changes(pieces))
 
 
 def unreadable(shown: str, error: Exception) -> Refused:
@@ -125,9 +155,7 @@ def _too_large(shown: str, size: int) -> ResourceError:
     return ResourceError(f"{shown} holds {gib:.1f} GiB or more, and reading it takes {memory}: {advice}")
 
 
-def _files_in(
-    folder: Path, shown: str, options: ReadOptions, skipped: dict[str, list[str]]
-) -> Iterator[Path]:
+def files_in(folder: Path, shown: str, options: ReadOptions, skipped: dict[str, list[str]]) -> Iterator[Path]:
     """Every file below a folder that is not hidden, in no order. Linked folders (loops?) are not entered."""
 
     def skip(reason: str, path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.errors import CorpusError, UsageError
@@ -17,7 +18,7 @@ from engine.printable import printable
 HEAD = 8192  # bytes searched for a NUL: git's and grep's rule for "binary" looks about as far
 
 _CONTROL_SHARE = 0.01
-_CONTROLS = [chr(c) for c in (*range(0x20), 0x7F) if chr(c) not in "\t\n\v\f\r"]
+CONTROLS = [chr(c) for c in (*range(0x20), 0x7F) if chr(c) not in "\t\n\v\f\r"]
 _BOMS = (  # UTF-32 first: its little-endian mark begins with the one of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32-le", "UTF-32"),
     (codecs.BOM_UTF32_BE, "utf-32-be", "UTF-32"),
@@ -79,7 +80,7 @@ def decode(data: bytes, shown: str, options: ReadOptions) -> Piece:
         Refused: they look binary, or are not of the encoding.
     """
     refuse_binary(data[:HEAD], shown, options)
-    mark, codec, bom = _encoding_of(data, options)
+    mark, codec, bom = encoding_of(data, options)
     label = options.encoding or bom or "UTF-8"
     try:
         text = data[len(mark) :].decode(codec)
@@ -94,24 +95,24 @@ def decode(data: bytes, shown: str, options: ReadOptions) -> Piece:
         if options.encoding:
             text = text.removeprefix("\ufeff")
         if not options.force_text:
-            _refuse_controls(text, shown)
+            controls = sum(map(text.count, CONTROLS))
+            refuse_controls(text.find("\0", 0, HEAD), controls, len(text), shown)
         crlf = text.count("\r\n")
         cr = text.count("\r") - crlf
         if crlf or cr:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
         return Piece(text, bom, crlf, cr)
-    advice = "name its encoding, for example --encoding latin-1."
-    raise Refused(f"not {label}", f"{shown} is not {label} ({what}): {advice}")
+    raise not_text(label, what, shown)
 
 
 def refuse_binary(head: bytes, shown: str, options: ReadOptions) -> None:
     """Raises `Refused` if the first bytes of a file hold a NUL, unless it is wide text or text by order."""
-    wide = codecs.lookup(_encoding_of(head, options)[1]).name.startswith(("utf-16", "utf-32"))
+    wide = codecs.lookup(encoding_of(head, options)[1]).name.startswith(("utf-16", "utf-32"))
     if not wide and not options.force_text and (at := head.find(0)) >= 0:
         raise _binary(shown, f"NUL at byte {at}")
 
 
-def changes(pieces: list[Piece]) -> tuple[str, ...]:
+def changes(pieces: Sequence[Piece]) -> tuple[str, ...]:
     """The notices about what decoding changed, all pieces of a corpus together."""
     notices = []
     for bom, count in Counter(piece.bom for piece in pieces if piece.bom).items():
@@ -123,19 +124,31 @@ def changes(pieces: list[Piece]) -> tuple[str, ...]:
     return tuple(notices)
 
 
-def _encoding_of(data: bytes, options: ReadOptions) -> tuple[bytes, str, str]:
+def encoding_of(data: bytes, options: ReadOptions) -> tuple[bytes, str, str]:
     """The byte order mark to cut off, the codec, and the name of the mark ("" without one)."""
     if options.encoding is not None:
         return b"", options.encoding, ""
     return next((bom for bom in _BOMS if data.startswith(bom[0])), (b"", "utf-8", ""))
 
 
-def _refuse_controls(text: str, shown: str) -> None:
-    if (at := text.find("\0", 0, HEAD)) >= 0:
-        raise _binary(shown, f"NUL at character {at}")
-    share = sum(map(text.count, _CONTROLS)) / max(1, len(text))
+def refuse_controls(nul: int, controls: int, characters: int, shown: str) -> None:
+    """Raises `Refused` for a decoded text that holds what no text does.
+
+    Args:
+        nul: where in its first `HEAD` characters a NUL stands, -1 for nowhere.
+        controls: how many of its `characters` are among `CONTROLS`.
+    """
+    if nul >= 0:
+        raise _binary(shown, f"NUL at character {nul}")
+    share = controls / max(1, characters)
     if share > _CONTROL_SHARE:
         raise _binary(shown, f"{share:.0%} control characters")
+
+
+def not_text(label: str, what: str, shown: str) -> Refused:
+    """The refusal of bytes that are not of the encoding called `label`; `what` and where."""
+    advice = "name its encoding, for example --encoding latin-1."
+    return Refused(f"not {label}", f"{shown} is not {label} ({what}): {advice}")
 
 
 def _binary(shown: str, why: str) -> Refused:

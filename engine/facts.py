@@ -16,14 +16,14 @@ import math
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine import catalogue, wire
-from engine.corpus import Corpus, Turns, read_corpus, split
+from engine.corpus import STORE_BYTES, Corpus, Turns, read_corpus, split
 from engine.decoding import ReadOptions, decode, known_encoding
 from engine.errors import CheckpointError, CorpusError, ResourceError, TinygptError
 from engine.printable import printable
@@ -31,12 +31,15 @@ from engine.reading import read_json
 from engine.storage import dump_json, make_private_dir, write_atomic
 from engine.wire import Count, Share
 
+if TYPE_CHECKING:
+    from engine.text_stats import TextStats
+
 PREVIEW_CHARS = 4_000  # from the beginning
 MIDDLE_CHARS = 1_000
 MAX_ORDER = 6
 RUNGS = ("uniform", *(f"{n}-gram" for n in range(1, MAX_ORDER + 1)), "bz2")
 
-_COUNTED_CHARS = (
+COUNTED_CHARS = (
     16_000_000  # as `engine.ladder` counts: bounds time and memory, whatever the length of the text
 )
 _SPEED_SECONDS = 1.0
@@ -174,10 +177,15 @@ def examine(corpus: Corpus, cache_dir: Path | None = None) -> Iterator[Fact]:
     yield preview(text)
     from engine.text_stats import text_stats
 
-    counted = vars(text_stats(text))
-    frequent = (SymbolCount(symbol, n, n / len(text)) for symbol, n in counted["most_frequent"])
-    yield Stats(**{**counted, "most_frequent": tuple(frequent)})
+    yield stats_of(text_stats(text))
     yield from rungs(corpus, cache_dir)
+
+
+def stats_of(counted: TextStats) -> Stats:
+    """What was counted, as a fact."""
+    chars = counted.characters
+    frequent = tuple(SymbolCount(symbol, n, n / chars) for symbol, n in counted.most_frequent)
+    return Stats(**{**vars(counted), "most_frequent": frequent})
 
 
 def preview(text: str) -> Preview:
@@ -195,24 +203,34 @@ def rungs(corpus: Corpus, cache_dir: Path | None = None) -> Iterator[LadderRung]
     Raises:
         CorpusError: the text is too short.
     """
-    path = None if cache_dir is None else cache_dir / "ladders" / f"{corpus.sha256}.json"
-    known = None if path is None else _kept(path, corpus.sha256)
+
+    def count() -> Iterator[tuple[str, float]]:
+        train_text, val_text = split(corpus.text)
+        # A trainer, too, validates so short a text on what it learns from.
+        if len(val_text) < 2:
+            val_text = train_text
+        return climb(corpus.text, train_text[-COUNTED_CHARS:], val_text)
+
+    return kept_rungs(corpus.sha256, cache_dir, count)
+
+
+def kept_rungs(
+    sha256: str, cache_dir: Path | None, count: Callable[[], Iterator[tuple[str, float]]]
+) -> Iterator[LadderRung]:
+    """The rungs of the text of this hash from the cache, or else as they are counted, and then kept."""
+    path = None if cache_dir is None else cache_dir / "ladders" / f"{sha256}.json"
+    known = None if path is None else _kept(path, sha256)
     if known is not None:
         yield from (LadderRung(name, nats) for name, nats in known.items())
         return
     known = {}
-    train_text, val_text = split(corpus.text)
-    # A trainer, too, validates so short a text on what it learns from.
-    if len(val_text) < 2:
-        val_text = train_text
-    train_text = train_text[-_COUNTED_CHARS:]
-    for name, nats in _climb(corpus.text, train_text, val_text):
+    for name, nats in count():
         known[name] = nats
         yield LadderRung(name, nats)
     if path is not None:
         with suppress(ResourceError, OSError):  # next time it will be counted again
             make_private_dir(path.parent)
-            kept = {"version": _CACHE_VERSION, "sha256": corpus.sha256, "ladder": known}
+            kept = {"version": _CACHE_VERSION, "sha256": sha256, "ladder": known}
             write_atomic(path, dump_json(kept) + b"\n", durable=False)
 
 
@@ -252,10 +270,7 @@ def _tell_all(options: argparse.Namespace) -> Done | Failed:
         early = _early_preview(options)
         if early is not None:
             _tell(early)
-        corpus = read_corpus(
-            options.source, encoding=options.encoding, force_text=options.force_text, cache_dir=options.cache
-        )
-        for fact in examine(corpus, options.cache):
+        for fact in _facts(options.source, options.encoding, options.force_text, options.cache):
             _tell(fact)
     except TinygptError as error:
         return Failed(str(error), error.exit_code)
@@ -271,6 +286,17 @@ def _tell_all(options: argparse.Namespace) -> Done | Failed:
         what = f"{type(error).__name__}: {printable(str(error))}"
         return Failed(f"This could not be found out because of a defect of tinygpt ({what}): report it.", 1)
     return Done()
+
+
+def _facts(source: str, encoding: str | None, force_text: bool, cache_dir: Path | None) -> Iterator[Fact]:
+    from engine.large_facts import examine_large
+    from engine.text_stream import large_bytes
+
+    if size := large_bytes(source, STORE_BYTES, encoding):
+        return examine_large(source, size, encoding=encoding, force_text=force_text, cache_dir=cache_dir)
+    return examine(
+        read_corpus(source, encoding=encoding, force_text=force_text, cache_dir=cache_dir), cache_dir
+    )
 
 
 def _measured(arch: str, kernels: Path | None) -> Speed:
@@ -313,13 +339,13 @@ def _utf8_bytes(text: str) -> int:
     return sum(len(text[at : at + 2**20].encode("utf-8")) for at in range(0, len(text), 2**20))
 
 
-def _climb(text: str, train_text: str, val_text: str) -> Iterator[tuple[str, float]]:
+def climb(text: str, train_text: str, val_text: str) -> Iterator[tuple[str, float]]:
     """Each rung of `RUNGS` in nats per character: what `engine.ladder.climb` yields, but without loading torch.
 
     The n-grams are those of `models.ngram`: Witten-Bell, mixed from the lowest order up. One order is held at a time.
 
     Args:
-        text: all of it, whose symbols are the vocabulary.
+        text: all of it, or each of its characters once: the vocabulary.
         train_text: the end of its training split, which is counted.
     """
     import bz2

@@ -213,10 +213,16 @@ def open_update(path: Path) -> int:
     return _open_kept(path, 0)
 
 
-def overwrite(fd: int, data: bytes, folder: Path) -> None:
+def overwrite(fd: int, data: bytes | memoryview, folder: Path) -> None:
     """Write `data` where the descriptor stands, without a flush."""
     with _explained(folder):
         _write_all(fd, data)
+
+
+def flush(fd: int, folder: Path) -> None:
+    """Put on the disk what was written. Raises ResourceError as `write_atomic`; the file must then be thrown away."""
+    with _explained(folder):
+        ops.fsync(fd)
 
 
 def open_regular(path: Path, flags: int) -> int:
@@ -280,7 +286,11 @@ def _open_kept(path: Path, flags: int) -> int:
     with _explained(path.parent):
         fd = open_regular(path, os.O_RDWR | os.O_CREAT | flags)
     if not existed:
-        fsync_dir(path.parent)
+        try:
+            fsync_dir(path.parent)
+        except BaseException:
+            os.close(fd)
+            raise
     return fd
 
 
@@ -303,7 +313,7 @@ def _write_new(path: Path, data: bytes, durable: bool) -> None:
         os.close(fd)
 
 
-def _write_all(fd: int, data: bytes) -> None:
+def _write_all(fd: int, data: bytes | memoryview) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[ops.write(fd, rest) :]

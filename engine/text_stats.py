@@ -44,30 +44,48 @@ class TextStats:
 
 def text_stats(text: str) -> TextStats:
     """Count a text of any length, the empty one too."""
-    counts = np.zeros(0x110000, dtype=np.int64)  # one for each code point
-    lines, longest, start = 0, 0, 0  # `start` is where the current line began
+    counter = StatsCounter()
     for at in range(0, len(text), _CHUNK):
-        codes = np.frombuffer(text[at : at + _CHUNK].encode("utf-32-le", "surrogatepass"), dtype="<u4")
-        counts += np.bincount(codes, minlength=len(counts))
-        ends = at + np.flatnonzero(codes == ord("\n"))
+        counter.add(text[at : at + _CHUNK])
+    return counter.stats()
+
+
+class StatsCounter:
+    """Counts a text that comes in pieces of any length."""
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(0x110000, dtype=np.int64)  # one for each code point
+        self._characters = self._lines = self._longest = 0
+        self._start = 0  # where the current line began
+
+    def add(self, text: str) -> None:
+        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+        found = np.bincount(codes)
+        self._counts[: found.size] += found
+        ends = self._characters + np.flatnonzero(codes == ord("\n"))
         if len(ends):
-            lines, longest = lines + len(ends), max(longest, int(np.diff(ends, prepend=start - 1).max()) - 1)
-            start = int(ends[-1]) + 1
-    if start < len(text):
-        lines, longest = lines + 1, max(longest, len(text) - start)
-    present = np.flatnonzero(counts)
-    occurring = counts[present]
-    share = occurring / max(1, len(text))
-    order = np.argsort(-occurring, kind="stable")[:_SHOWN]
-    # UTF-8 takes a byte for each code point, and one more from each of these on.
-    utf8_bytes = sum(int(counts[first:].sum()) for first in (0, 0x80, 0x800, 0x10000))
-    return TextStats(
-        bytes=utf8_bytes,
-        characters=len(text),
-        symbols=len(present),
-        once=int((occurring == 1).sum()),
-        lines=lines,
-        longest_line=longest,
-        most_frequent=tuple((chr(present[i]), int(occurring[i])) for i in order),
-        entropy_bits=abs(float(-(share * np.log2(share)).sum())),
-    )
+            self._lines += len(ends)
+            longest = int(np.diff(ends, prepend=self._start - 1).max()) - 1
+            self._longest, self._start = max(self._longest, longest), int(ends[-1]) + 1
+        self._characters += len(text)
+
+    def stats(self) -> TextStats:
+        counts, characters, lines, longest = self._counts, self._characters, self._lines, self._longest
+        if self._start < characters:
+            lines, longest = lines + 1, max(longest, characters - self._start)
+        present = np.flatnonzero(counts)
+        occurring = counts[present]
+        share = occurring / max(1, characters)
+        order = np.argsort(-occurring, kind="stable")[:_SHOWN]
+        # UTF-8 takes a byte for each code point, and one more from each of these on.
+        utf8_bytes = sum(int(counts[first:].sum()) for first in (0, 0x80, 0x800, 0x10000))
+        return TextStats(
+            bytes=utf8_bytes,
+            characters=characters,
+            symbols=len(present),
+            once=int((occurring == 1).sum()),
+            lines=lines,
+            longest_line=longest,
+            most_frequent=tuple((chr(present[i]), int(occurring[i])) for i in order),
+            entropy_bits=abs(float(-(share * np.log2(share)).sum())),
+        )

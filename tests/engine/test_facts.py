@@ -104,7 +104,7 @@ def test_the_second_time_nothing_is_counted(
     def never(*arguments: Any) -> Any:
         raise AssertionError("counted again")
 
-    monkeypatch.setattr(facts, "_climb", never)
+    monkeypatch.setattr(facts, "climb", never)
     corpus = read_corpus(str(file))
     assert list(rungs(corpus, tmp_path / "cache")) == [f for f in first if isinstance(f, LadderRung)]
     with pytest.raises(AssertionError):
@@ -271,6 +271,6 @@ def test_counting_is_bounded_whatever_the_length(tmp_path: Path, monkeypatch: py
     path.write_text("first half " * 400 + words(4000), encoding="utf-8")
     corpus = read_corpus(str(path))
     whole = list(rungs(corpus))
-    monkeypatch.setattr(facts, "_COUNTED_CHARS", 5000)
+    monkeypatch.setattr(facts, "COUNTED_CHARS", 5000)
     bounded = list(rungs(corpus))
     assert bounded[0] == whole[0] and bounded[3] != whole[3]  # the vocabulary is that of all of it

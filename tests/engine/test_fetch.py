@@ -114,7 +114,7 @@ def refusal(wanted: Entry, cache: Path) -> str:
     message = str(caught.value)
     assert sorted(cache.rglob("*")) == before
     assert message.isprintable() and message.startswith(f"Could not fetch {wanted.name}: ")
-    assert message.endswith("built in: tales, smalltalk, sums, python-docs, python-code.")
+    assert message.endswith("built in: tales, smalltalk, tales-and-talk, sums, python-docs, python-code.")
     return message
 
 

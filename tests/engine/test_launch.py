@@ -48,6 +48,7 @@ def test_a_new_run_holds_its_request_and_its_text(world: Any) -> None:
         "name": "animals",
         "sha256": world.corpus.sha256,
         "chars": len(world.corpus.text),
+        "kept": True,
         "source": str(world.file),
         "encoding": None,
         "force_text": False,

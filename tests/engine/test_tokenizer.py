@@ -166,8 +166,8 @@ def test_bpe_pieces_are_cut_where_no_token_reaches_across(monkeypatch: pytest.Mo
     tokenizer = train_tokenizer("bpe", text, 400)
     whole = tokenizer.encode(text).ids.tolist()
     monkeypatch.setattr(bpe, "PIECE", 5)
-    assert len(list(bpe._pieces(text))) > 20
-    assert "".join(bpe._pieces(text)) == text
+    assert len(list(bpe.pieces([text]))) > 20
+    assert "".join(bpe.pieces([text])) == text
     assert tokenizer.encode(text).ids.tolist() == whole
 
 

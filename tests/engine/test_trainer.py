@@ -442,7 +442,7 @@ def test_the_text_is_read_again_as_it_was_given_when_it_is_too_large_to_keep(
         asked.update(how, source=source)
         return load_stored(corpora_dirs, sha256, source)
 
-    monkeypatch.setattr("engine.preparing.load_stored", spy)
+    monkeypatch.setattr("engine.learned_text.load_stored", spy)
     folder = world.run("run", steps=2)
     cache = world.data / "cache"
     assert main(["train", str(folder.path), "--cache", str(cache)]) == 0

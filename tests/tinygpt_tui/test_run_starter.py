@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,9 +14,11 @@ from typing import Any
 
 import pytest
 
+from engine.beginning import asked_line
 from engine.errors import BusyError, CheckpointError, UsageError
 from engine.runs import RunFolder, Status
 from tests.tinygpt_tui.scripted_run import ScriptedRun, finished_run, stopped_run
+from tests.tinygpt_tui.scripted_world import waiting_reader
 from tinygpt_tui.sources import run_starter
 from tinygpt_tui.sources.run_starter import RunStarter, Starting
 
@@ -167,27 +168,39 @@ def test_a_trainer_that_cannot_be_started_is_one_sentence(home: Path, corpora: P
     )
 
 
-def test_one_thing_is_started_at_a_time_and_leaving_gives_up_what_is_not(
-    starter: RunStarter, corpora: Path, home: Path, trainers: Trainers, monkeypatch: pytest.MonkeyPatch
+def test_the_screen_sees_how_far_reading_is_and_one_thing_is_started_at_a_time(
+    corpora: Path, home: Path, trainers: Trainers, tmp_path: Path, until: Callable[..., None]
 ) -> None:
-    go_on = threading.Event()
-    read = run_starter.read_corpus
-
-    def slow(*args: Any, **options: Any) -> Any:
-        go_on.wait(30)
-        return read(*args, **options)
-
-    monkeypatch.setattr(run_starter, "read_corpus", slow)
+    starter = RunStarter(home, home / "cache", trainers, waiting_reader(tmp_path / "sign"))
     starter.start(str(corpora / "fox.txt"), steps=5)
-    for _ in range(10):
-        assert not starter.tick()
+    until(lambda: starter.tick() or "50 %" in starter.snapshot.message)
     with pytest.raises(BusyError, match="just being started"):
         starter.start("tales", steps=5)
     with pytest.raises(BusyError, match="just being started"):
         starter.resume("fox")
-    threading.Timer(0.05, go_on.set).start()
+    (tmp_path / "sign").touch()
+    assert settle(starter) == Starting("started", "fox")
     starter.close()
+
+
+@pytest.mark.parametrize("before", ["", "os.close(0); print('{\"done\": true}', flush=True)"])
+def test_a_reader_that_is_killed_is_one_sentence(
+    home: Path, corpora: Path, trainers: Trainers, before: str
+) -> None:
+    command = [sys.executable, "-c", f"import os; {before}\nos.kill(os.getpid(), 9)"]
+    starter = RunStarter(home, home / "cache", trainers, command)
+    starter.start(str(corpora / "fox.txt"), steps=5)
+    failed = settle(starter)
+    assert failed.state == "failed" and "was killed" in failed.message
     assert (trainers.started, (home / "runs").exists()) == ([], False)
+
+
+def test_no_name_at_all_is_not_the_current_folder(
+    starter: RunStarter, trainers: Trainers, corpora: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(corpora)
+    starter.start("", steps=5)
+    assert "called nothing" in settle(starter).message and not trainers.started
 
 
 def test_a_run_goes_on_and_is_started_once_its_trainer_speaks(
@@ -307,27 +320,27 @@ def test_a_real_trainer_is_started_stopped_by_a_signal_and_resumed(
         starter.close()
 
 
-def test_giving_up_does_not_wait_for_a_text_that_is_being_read_and_no_run_comes_of_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_giving_up_ends_the_reading_at_once_and_no_run_comes_of_it(
+    tmp_path: Path, trainers: Trainers, until: Callable[..., None]
 ) -> None:
-    go, over = threading.Event(), threading.Event()
-    read = run_starter.read_corpus
-
-    def slowly(*arguments: Any, **named: Any) -> Any:
-        try:
-            assert go.wait(30)
-            return read(*arguments, **named)
-        finally:
-            over.set()
-
-    monkeypatch.setattr(run_starter, "read_corpus", slowly)
-    launched: list[object] = []
-    starter = RunStarter(tmp_path, tmp_path / "cache", lambda *arguments, **named: launched.append(1) or 1)  # type: ignore[func-returns-value]
+    starter = RunStarter(tmp_path, tmp_path / "cache", trainers, waiting_reader(tmp_path / "never"))
     starter.start("sums", minutes=1)
     errand = starter._errand
     assert errand is not None
+    until(lambda: starter._reader is not None)
+    process = starter._reader
+    assert process is not None
     starter.close()
-    assert not over.is_set() and not errand.done  # it has not been waited for
-    go.set()
     errand.close()
-    assert over.is_set() and launched == [] and not (tmp_path / "runs").exists()
+    assert process.returncode == -signal.SIGKILL
+    assert trainers.started == [] and not (tmp_path / "runs").exists()
+
+
+def test_a_reader_whose_interface_has_died_makes_no_run(tmp_path: Path, corpora: Path) -> None:
+    asked = asked_line(
+        tmp_path / "data", tmp_path / "cache", str(corpora / "fox.txt"), name=None, size="auto",
+        values={"steps": 5}, encoding=None, force_text=False, force=False,
+    )  # fmt: skip
+    heard = subprocess.run(run_starter.COMMAND, input=asked, capture_output=True, timeout=60)
+    assert heard.stdout.splitlines() == [b'{"done": true}'] and heard.returncode == 0
+    assert not (tmp_path / "data").exists()

@@ -11,6 +11,8 @@ from tinygpt_tui.cli.help import command, new_app
 
 if TYPE_CHECKING:
     from engine.corpus import Corpus
+    from engine.large_text import LargeText
+    from engine.text_stats import TextStats
 
 PREVIEW_CHARS = 400
 
@@ -80,17 +82,13 @@ def show(
     as_json: bool = JSON,
 ) -> None:  # fmt: skip
     """Show statistics of a text, and how it begins."""
-    from engine.corpus import read_corpus
     from tinygpt_tui.cli.output import emit, emit_json, narrate
-    from tinygpt_tui.paths import user_paths
     from tinygpt_tui.safe_text import safe_line
 
-    corpus = read_corpus(
-        source, encoding=encoding, force_text=force_text, force=force, cache_dir=user_paths().cache
-    )
+    corpus, counted, head = _counted(source, encoding, force_text, force)
     for notice in corpus.notices:
         narrate(f"note: {notice}")
-    facts = _facts(corpus)
+    facts = _facts(corpus, counted, head)
     if as_json:
         emit_json(facts)
         return
@@ -144,19 +142,48 @@ def fetch(
     emit(str(path))
 
 
-def _facts(corpus: Corpus) -> dict[str, Any]:
-    from dataclasses import asdict
+def _counted(
+    source: str, encoding: str | None, force_text: bool, force: bool
+) -> tuple[Corpus | LargeText, TextStats, str]:
+    """A text, what is counted in it, and how it begins; one that is too large to be kept is not held in memory."""
+    from engine.corpus import STORE_BYTES, read_corpus
+    from engine.large_text import look_through
+    from engine.text_stats import StatsCounter, text_stats
+    from engine.text_stream import large_bytes
+    from tinygpt_tui.cli.progress import reading_line
+    from tinygpt_tui.paths import user_paths
 
-    from engine.text_stats import text_stats
+    if not (size := large_bytes(source, STORE_BYTES, encoding, force=force)):
+        corpus = read_corpus(
+            source, encoding=encoding, force_text=force_text, force=force, cache_dir=user_paths().cache
+        )
+        return corpus, text_stats(corpus.text), corpus.text[: PREVIEW_CHARS + 1]
+    counter, head = StatsCounter(), ""
+
+    def hear(data: bytes) -> None:
+        nonlocal head
+        text = data.decode()
+        counter.add(text)
+        head = head if len(head) > PREVIEW_CHARS else (head + text)[: PREVIEW_CHARS + 1]
+
+    with reading_line() as tell:
+        large = look_through(
+            source, size, encoding=encoding, force_text=force_text, force=force, tell=tell, also=[hear]
+        )
+    return large, counter.stats(), head
+
+
+def _facts(corpus: Corpus | LargeText, counted: TextStats, head: str) -> dict[str, Any]:
+    from dataclasses import asdict
 
     turns = asdict(corpus.turns) if corpus.turns is not None else None
     facts = {
         "name": corpus.name,
         "source": corpus.source,
         "sha256": corpus.sha256,
-        **asdict(text_stats(corpus.text)),
+        **asdict(counted),
     }
-    return {**facts, "turns": turns, "notices": corpus.notices, "preview": _preview(corpus.text)}
+    return {**facts, "turns": turns, "notices": corpus.notices, "preview": _preview(head)}
 
 
 def _preview(text: str) -> str:

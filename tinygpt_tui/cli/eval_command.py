@@ -26,35 +26,30 @@ def eval_(
     """Measure a run beside counting models and a file compressor."""
     from tinygpt_tui.cli.model_options import find_run, load_run
     from tinygpt_tui.cli.output import emit, emit_json, narrate
+    from tinygpt_tui.cli.progress import reading_line
     from tinygpt_tui.paths import user_paths
     from tinygpt_tui.safe_text import safe_line
 
     folder = find_run(run)
     loaded = load_run(folder, at)
-    from engine.corpus import load_stored, split
     from engine.device import use_as_trained
     from engine.evaluate import bits, perplexity, validation_loss
     from engine.ladder import ladder
+    from engine.learned_text import learned_text
     from models import kernel
 
-    corpus = loaded.run_info["corpus"]
-    text = load_stored(
-        [folder.corpora, user_paths().corpora_dir],
-        str(corpus.get("sha256")),
-        corpus.get("source"),
-        encoding=corpus.get("encoding"),
-        force_text=corpus.get("force_text") is True,
-        cache_dir=user_paths().cache,
-    )
-    train_text, val_text = split(text)
-    if len(val_text) < 2:
-        val_text = train_text
+    with reading_line() as tell:
+        text = learned_text(
+            loaded.run_info["corpus"], [folder.corpora, user_paths().corpora_dir], user_paths().cache, tell
+        )
+        splits = text.splits(loaded.tokenizer)
+    if splits.on_training_text:
         narrate("note: the corpus is so short that the loss is measured on the training text")
     kernel.use(user_paths().kernels)
     learner = use_as_trained(loaded.model, loaded.run_info)
-    loss = validation_loss(loaded.model, loaded.tokenizer.encode_corpus(val_text), len(val_text), learner)
-    rungs = ladder(train_text, val_text, loaded.tokenizer)
-    positions = len(val_text) - 1
+    loss = validation_loss(loaded.model, splits.val_ids, splits.val_chars, learner)
+    rungs = ladder(*text.texts(loaded.tokenizer), loaded.tokenizer)
+    positions = splits.val_chars - 1
     if as_json:
         numbers = {"val_loss": loss, "bits_per_char": bits(loss), "perplexity": perplexity(loss)}
         which = {"run": folder.name, "step": loaded.step}

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import math
 import shutil
+import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self, TextIO
@@ -126,14 +127,34 @@ def format_line(state: Progress, width: int) -> str:
     return line[: max(0, width)]
 
 
-def format_transfer(name: str, done: int, total: int, width: int) -> str:
+def format_transfer(name: str, done: int, total: int, width: int, doing: str = "fetching") -> str:
     """A line for `done` of `total` bytes of `name`, at most `width` columns, with a bar if there is room."""
     share = min(1.0, done / total) if total else 0.0
-    head = f"fetching {safe_line(name)}"
+    head = f"{doing} {safe_line(name)}"
     tail = f"{100 * share:3.0f} %  {done / 1e6:6.2f} of {total / 1e6:.2f} MB"
     room = min(40, width - len(head) - len(tail) - 4)
     bar = f"  {'━' * round(share * room)}{'─' * (room - round(share * room))}" if room >= 8 else ""
     return f"{head}{bar}  {tail}"[: max(0, width)]
+
+
+@contextmanager
+def reading_line(*, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error, on a terminal alone, for how much of a large text is read: to be told the bytes read and all bytes.
+
+    There is none until it is told of some: for a text that is read in a moment nothing appears.
+    """
+    line = LiveLine.on(sys.stderr)
+
+    def tell(read: int, total: int) -> None:
+        if line.live and not quiet:
+            line.show(
+                lambda width: format_transfer("the text", read, total, width, "reading"), now=read >= total
+            )
+            if read >= total:  # the next pass gets a line of its own
+                line.close()
+
+    with line:
+        yield tell
 
 
 def format_seconds(seconds: float | None) -> str:

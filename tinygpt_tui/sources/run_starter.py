@@ -1,22 +1,29 @@
 """Starts trainers that outlive the interface, for new runs and for runs that go on.
 
-Reading a corpus takes a while, so it is done in a thread; the screen looks at the snapshot meanwhile. One thing is started at a
-time. Left out: watching what was started (`tinygpt_tui.sources.run_watch`).
+Reading a corpus takes a while and the whole processor, so it is done in a process of its own (`engine.beginning`), to which a thread
+listens; the screen looks at the snapshot meanwhile. One thing is started at a time. Left out: watching what was started
+(`tinygpt_tui.sources.run_watch`).
 """
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from engine.corpus import read_corpus
+import engine
+from engine import catalogue
+from engine.beginning import GO, asked_line
 from engine.errors import BusyError, CheckpointError, ResourceError, RunError, UsageError
-from engine.launch import check_request, new_run, start_detached
+from engine.launch import check_request, start_detached
 from engine.reading import why
 from engine.recipe import check
 from engine.run_list import own_run
@@ -24,6 +31,7 @@ from engine.runs import RunFolder
 from tinygpt_tui.sources.errand import Errand
 from tinygpt_tui.sources.run_watch import last_line
 
+COMMAND = (sys.executable, "-m", "engine", "begin")
 LOOK_SECONDS = 0.02
 
 State = Literal["idle", "reading", "starting", "started", "failed"]
@@ -50,14 +58,23 @@ class Starting:
 class RunStarter:
     """One for the whole interface."""
 
-    def __init__(self, data_dir: Path, cache_dir: Path, launch: Launch = start_detached) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        cache_dir: Path,
+        launch: Launch = start_detached,
+        command: Sequence[str] = COMMAND,
+    ) -> None:
         """
         Args:
             data_dir: holds `runs` and `corpora`.
             cache_dir: where fetched corpora lie.
             launch: starts a trainer as `engine.launch.start_detached`.
+            command: starts the process that reads the text and makes the run's folder.
         """
         self._data_dir, self._cache_dir, self._launch = data_dir, cache_dir, launch
+        self._command = tuple(command)
+        self._reader: subprocess.Popen[bytes] | None = None
         self._errand: Errand[None] | None = None
         self._lock = threading.Lock()  # giving a new run up and beginning to make it exclude each other
         self._making = False
@@ -111,18 +128,20 @@ class RunStarter:
         check_request(self._data_dir / "runs", name, size, chosen)
 
         def work(errand: Errand[None]) -> None:
-            read = read_corpus(
-                corpus, encoding=encoding, force_text=force_text, force=force, cache_dir=self._cache_dir
-            )
-            with self._lock:
-                if errand.cancelled:
-                    return
-                self._making = True
-            folder = new_run(
-                self._data_dir, read, name=name, size=size, values=chosen, encoding=encoding, force_text=force_text
+            # The process runs in another folder.
+            source = corpus if not corpus or catalogue.find(corpus) else str(Path(corpus).absolute())
+            asked = asked_line(
+                self._data_dir, self._cache_dir, source, name=name, size=size, values=chosen, encoding=encoding,
+                force_text=force_text, force=force,
             )  # fmt: skip
-            self._begin_trainer(folder)
-            self._said = Starting("started", folder.name, notices=read.notices)
+            for told in self._told_by_reader(errand, asked):
+                if "total" in told:
+                    share = 100 * told["read"] // max(1, told["total"])
+                    self._said = Starting("reading", name, f"Reading the text: {share} % …")
+                elif "run" in told:
+                    folder = RunFolder(self._data_dir / "runs" / told["run"])
+                    self._begin_trainer(folder)
+                    self._said = Starting("started", folder.name, notices=tuple(told["notices"]))
 
         self._making = False
         self._said = self._heard = Starting("reading", name, "Reading the text …")
@@ -188,6 +207,8 @@ class RunStarter:
         if self._errand is not None:
             with self._lock:
                 self._errand.cancelled = True
+                if self._reader is not None and not self._making:
+                    self._reader.kill()  # it has made nothing yet
             if self._making or self._said.state != "reading":
                 self._errand.close()
             self._errand = None
@@ -195,6 +216,61 @@ class RunStarter:
     def _refuse_second(self) -> None:
         if self._errand is not None:
             raise BusyError("Another run is just being started: wait a moment.")
+
+    def _told_by_reader(self, errand: Errand[None], asked: bytes) -> Iterator[dict[str, Any]]:
+        """What the process tells that reads the text; it makes the run only if nobody gives the errand up meanwhile.
+
+        Raises:
+            RunError: what went wrong, in its own words, or that it was killed.
+            ResourceError: it cannot be started.
+        """
+        try:
+            # `-m` looks in the current folder first: in ours, so that a stranger's `engine` is not started.
+            folder = Path(engine.__file__).resolve().parent.parent
+            process = subprocess.Popen(
+                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=folder
+            )  # fmt: skip
+        except OSError as error:
+            raise ResourceError(
+                f"No process can be started ({why(error)}): end other programs and try again."
+            ) from error
+        with self._lock:
+            self._reader = process
+            if errand.cancelled:
+                process.kill()
+        assert process.stdin is not None and process.stdout is not None
+        ended = False
+        try:
+            with suppress(BrokenPipeError):
+                process.stdin.write(asked)
+                process.stdin.flush()
+            for line in process.stdout:
+                told = json.loads(line)
+                if "error" in told:
+                    raise RunError(str(told["error"]))
+                if "done" in told:
+                    with self._lock:
+                        if errand.cancelled:
+                            return
+                        self._making = True
+                    with suppress(BrokenPipeError):  # if it was killed just now, nothing more comes of it
+                        process.stdin.write(GO)
+                        process.stdin.flush()
+                ended = ended or "run" in told
+                yield told
+            if not ended and not errand.cancelled:
+                raise RunError(
+                    "The process that read the text was killed, perhaps because memory ran out: give a smaller part of it."
+                )
+        finally:
+            with self._lock:
+                self._reader = None
+            for pipe in (process.stdin, process.stdout):
+                with suppress(BrokenPipeError):
+                    pipe.close()
+            if process.poll() is None and not ended:
+                process.kill()
+            process.wait()
 
     def _begin_trainer(self, folder: RunFolder, total_steps: int | None = None) -> int:
         # The trainer looks for the texts beside the folder of all runs, whatever folder we were started in.
