@@ -1,10 +1,15 @@
-"""The child processes: `python -m engine train RUN_DIR`, `python -m engine play` and `python -m engine facts SOURCE`."""
+"""The child processes: `python -m engine train RUN_DIR`, `python -m engine play`, `python -m engine facts SOURCE` and `python -m engine begin`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.ranks import Alone
+    from engine.team import Team
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -17,8 +22,12 @@ def main(argv: list[str] | None = None) -> int:
         from engine.facts import main as facts
 
         return facts(arguments[1:])
+    if arguments[:1] == ["begin"]:
+        from engine.beginning import main as begin
+
+        return begin()
     parser = argparse.ArgumentParser(prog="python -m engine", description=__doc__)
-    parser.add_argument("do", choices=["train", "play", "facts"])
+    parser.add_argument("do", choices=["train", "play", "facts", "begin"])
     parser.add_argument("run", type=Path, help="the run's folder")
     parser.add_argument("--steps", type=int, default=None, help="for a resume, the new total of steps")
     parser.add_argument("--force", action="store_true", help="go on although memory looks too small")
@@ -32,18 +41,33 @@ def main(argv: list[str] | None = None) -> int:
 
     began = time.monotonic() - process_age()
     try:
+        from engine.ranks import run_together
         from engine.runs import RunFolder
-        from engine.trainer import train
+        from engine.starter import refuse
 
         folder = RunFolder(options.run.resolve())
-        return train(
-            folder,
-            corpora_dir=options.corpora,
-            total_steps=options.steps,
-            force=options.force,
-            began=began,
-            cache_dir=options.cache,
-        )
+
+        def lead(team: Alone) -> int:
+            from engine.trainer import train
+
+            refuse(folder)
+            return train(
+                folder,
+                corpora_dir=options.corpora,
+                total_steps=options.steps,
+                force=options.force,
+                began=began,
+                cache_dir=options.cache,
+                team=team,
+            )
+
+        def follow(team: Team) -> int:
+            from engine import follower
+
+            texts = [options.corpora] if options.corpora else []
+            return follower.follow(team, follower.Own(texts, options.cache, force=options.force))
+
+        return run_together(lead, follow)
     except TinygptError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code

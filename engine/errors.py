@@ -19,6 +19,10 @@ class RunError(TinygptError):
     exit_code = 1
 
 
+class LostError(RunError):
+    """One of several processes that train together died, or cannot be reached any more."""
+
+
 class UsageError(TinygptError):
     """The command was asked for something it cannot do: a wrong option, range, or name."""
 

@@ -15,17 +15,20 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine import catalogue, events
-from engine.corpus import Corpus, split, store_text
+from engine.corpus import Corpus, split_at, store_text
 from engine.errors import CorpusError, TakenError, UsageError
 from engine.event_log import read_events
 from engine.recipe import KNOBS, Recipe
 from engine.run_list import texts_in_turn
-from engine.runs import RunFolder, check_name, suggest_name
+from engine.runs import RunFolder, check_new_name, suggest_name
 from engine.schedule import Plan, RateChange
 from models.config import DEFAULT_SIZE, SIZES
+
+if TYPE_CHECKING:  # with it comes numpy, for which nobody has to wait who only watches
+    from engine.large_text import LargeText
 
 VERSION = 1  # of request.json
 
@@ -37,7 +40,7 @@ NICE = 10  # how much lower than ours the priority of a trainer in the backgroun
 
 def new_run(
     data_dir: Path,
-    corpus: Corpus,
+    corpus: Corpus | LargeText,
     *,
     name: str | None = None,
     size: str = "auto",
@@ -46,7 +49,7 @@ def new_run(
     encoding: str | None = None,
     force_text: bool = False,
 ) -> RunFolder:
-    """A run folder that holds the request to train on `corpus`, whose text is stored beside it.
+    """A run folder that holds the request to train on `corpus`, whose text is stored beside it unless it is too large to be kept.
 
     Args:
         data_dir: holds `runs` and `corpora`.
@@ -75,8 +78,9 @@ def new_run(
         "corpus": {
             "name": corpus.name,
             "sha256": corpus.sha256,
-            "chars": len(corpus.text),
-            "source": _lasting(corpus.source),
+            "chars": corpus.chars,
+            "kept": False,
+            "source": lasting(corpus.source),
             "encoding": encoding,
             "force_text": force_text,
         },
@@ -88,9 +92,11 @@ def new_run(
         request["recipe"] = recipe.to_json()
     # A text that no run names yet could be deleted with the last run that did.
     with texts_in_turn(data_dir, storing=True):
-        if store_text(data_dir / "corpora", corpus) is None and corpus.source == "-":
+        if isinstance(corpus, Corpus) and store_text(data_dir / "corpora", corpus):
+            request["corpus"]["kept"] = True
+        elif corpus.source == "-":
             raise CorpusError(
-                f"Standard input holds {len(corpus.text):,} characters, too many to keep a copy of: save it as a file and name that."
+                f"Standard input holds {corpus.chars:,} characters, too many to keep a copy of: save it as a file and name that."
             )
         if name is not None:
             return RunFolder.create(runs_dir, name, request)
@@ -108,7 +114,7 @@ def check_request(runs_dir: Path, name: str | None, size: str, values: Mapping[s
     _check_values(size, values)
     if name is None:
         return
-    check_name(name)
+    check_new_name(name)
     if os.path.lexists(runs_dir / name):
         raise UsageError(
             f"A run named {name} exists already: choose another --name, or go on with --resume {name}."
@@ -221,16 +227,15 @@ def _check_values(size: str, values: Mapping[str, Any]) -> None:
     raise problems[0]
 
 
-def _check_length(corpus: Corpus, block_size: int, remedy: str = "") -> None:
-    train, _ = split(corpus.text)
+def _check_length(corpus: Corpus | LargeText, block_size: int, remedy: str = "") -> None:
     least = max(MIN_TRAIN_CHARS, block_size + 1)
-    if len(train) < least:
+    if split_at(corpus.chars) < least:
         raise CorpusError(
-            f"The corpus is too short to learn from: it has {len(corpus.text)} characters and needs at least "
+            f"The corpus is too short to learn from: it has {corpus.chars} characters and needs at least "
             f"{-(-least * 10 // 9)}; give more text{remedy if block_size else ''}."
         )
 
 
-def _lasting(source: str) -> str:
+def lasting(source: str) -> str:
     """What still names the text from another folder: an absolute path, a catalogue name as it is, "-" for what is gone."""
     return source if source == "-" or catalogue.find(source) else str(Path(source).absolute())

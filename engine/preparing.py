@@ -22,17 +22,19 @@ from engine import events, runs
 from engine.batches import Batches
 from engine.checkpoint import checkpoints as list_checkpoints
 from engine.checkpoint import find_checkpoint, load_training, load_weights
-from engine.corpus import load_stored, split
-from engine.device import Machine, probe, use
+from engine.device import MAX_THREADS, Machine, available_cores, probe, use
 from engine.errors import CheckpointError, CorpusError, UsageError
 from engine.event_log import read_events
+from engine.large_text import Tell
+from engine.learned_text import LearnedText, Splits, learned_text
 from engine.manifest import Checkpoint
 from engine.optim import Optimizer
-from engine.recipe import Recipe
+from engine.ranks import FIRST, Place, are_cut, check_batch, fitting_micro_batch
+from engine.recipe import Recipe, check
 from engine.runs import RunFolder
 from engine.schedule import Plan
 from engine.sizing import available_memory, can_compile, check_memory, settle
-from engine.tokenizer import Tokenizer, tokenizer_from_json, train_tokenizer
+from engine.tokenizer import Tokenizer, tokenizer_from_json
 from engine.training import Job, State
 from models import kernel
 from models.interface import LanguageModel
@@ -60,7 +62,7 @@ class Prepared:
 
 def prepare(
     folder: RunFolder, corpora_dirs: Sequence[Path], *, spent: float, total_steps: int | None, force: bool,
-    cache_dir: Path | None = None,
+    cache_dir: Path | None = None, place: Place = FIRST, tell: Tell = lambda read, total: None,
 ) -> Prepared:  # fmt: skip
     """Reads or settles the run.
 
@@ -69,33 +71,27 @@ def prepare(
         spent: seconds of a `--time` budget that are gone.
         total_steps: for a resume, the new total of steps.
         force: go on although memory looks too small.
-        cache_dir: where fetched catalogue texts lie; only a corpus too large to be kept is read from there again.
+        cache_dir: where fetched catalogue texts lie, and the token files of a corpus too large to be kept; beside the folder of all
+            runs, if not given.
+        tell: hears how far reading such a corpus is, in bytes; may raise.
+        place: among the processes that train together.
 
     Raises:
         TinygptError: of the kind that fits; nothing was trained.
     """
     request = folder.read_request()
     corpus = _corpus_of(request)
-    text = load_stored(
-        corpora_dirs,
-        corpus["sha256"],
-        corpus.get("source"),
-        encoding=corpus.get("encoding"),
-        force_text=corpus.get("force_text") is True,
-        cache_dir=cache_dir,
-    )
-    train_text, val_text = split(text)
+    text = learned_text(corpus, corpora_dirs, cache_dir or folder.corpora.parent / "cache", tell)
     warnings: list[str] = []
-    if len(val_text) < 2:
-        val_text = train_text
-        warnings.append(
-            f"The corpus has only {len(text)} characters, so the validation loss is measured on the training text."
-        )
     if folder.run.exists():
         info = folder.read_run()
         tokenizer = tokenizer_from_json(folder.read_tokenizer())
         recipe = Recipe.from_json(info["recipe"])
-        machine = probe(recipe.dtype, recipe.threads)
+        threads = recipe.threads
+        if (begun_by := info.get("ranks", 1)) != place.world:
+            threads = _threads(place, _asked_threads(request))
+            warnings.append(_other_sums(recipe, begun_by, place.world))
+        machine = probe(recipe.dtype, threads)
         if recipe.kernels == "compiled":
             if can_compile(recipe.arch, machine):
                 machine = replace(machine, kernels="compiled")
@@ -104,15 +100,24 @@ def prepare(
                     "This resume is not bit-exact: the compiled kernels of the run cannot be had here (tinygpt doctor)."
                 )
         warnings += _differences(info.get("versions"), _versions(machine))
-        train_ids = tokenizer.encode_corpus(train_text)
+        splits = text.splits(tokenizer)
     else:
-        tokenizer, train_ids, recipe, machine = _settled(request, text, train_text, spent)
-        info = _run_info(folder, request, recipe, machine, tokenizer)
+        tokenizer, splits, recipe, machine = _settled(request, text, spent, place)
+        info = _run_info(folder, request, recipe, machine, tokenizer, place)
+        info["split"] = {"train_chars": splits.train_chars, "val_chars": splits.val_chars}
+    if splits.on_training_text:
+        warnings.append(
+            f"The corpus has only {splits.train_chars + 1} characters, so the validation loss is measured on the training text."
+        )
     if recipe.kernels == "eager":
         kernel.use(None)
-    check_length(len(train_ids), recipe.block_size)
+    check_length(len(splits.train_ids), recipe.block_size)
+    check_batch(recipe.batch_size, place.world)
+    if recipe.arch == "ngram" and place.world > 1:
+        raise UsageError("An ngram model counts in one process: start it without torchrun.")
     if not force:
-        check_memory(recipe, tokenizer.vocab_size, available_memory())
+        free = available_memory()
+        check_memory(recipe, tokenizer.vocab_size, free and free // place.local_world)
     device = use(machine)
     model, optimizer, compiled = _new_model(recipe, tokenizer.vocab_size, machine, device)
     job = Job(
@@ -120,10 +125,12 @@ def prepare(
         recipe=recipe,
         model=model,
         optimizer=optimizer,
-        batches=Batches(train_ids, recipe.block_size, recipe.batch_size, recipe.seed, corpus["sha256"]),
-        chars_per_token=len(train_text) / len(train_ids),
-        val_ids=tokenizer.encode_corpus(val_text),
-        val_chars=len(val_text),
+        batches=Batches(
+            splits.train_ids, recipe.block_size, recipe.batch_size, recipe.seed, corpus["sha256"]
+        ),
+        chars_per_token=splits.train_chars / len(splits.train_ids),
+        val_ids=splits.val_ids,
+        val_chars=splits.val_chars,
         tokenizer=tokenizer,
         device=device,
         learner=compiled,
@@ -172,28 +179,47 @@ def manifest_state(job: Job, state: State, wall_seconds: float) -> dict[str, Any
 
 
 def _settled(
-    request: Mapping[str, Any], text: str, train_text: str, spent: float
-) -> tuple[Tokenizer, np.ndarray, Recipe, Machine]:
+    request: Mapping[str, Any], text: LearnedText, spent: float, place: Place
+) -> tuple[Tokenizer, Splits, Recipe, Machine]:
     """The recipe of a new run: given whole (`--recipe`), or settled for this machine and corpus."""
     if isinstance(request.get("recipe"), dict):
         recipe = Recipe.from_json(request["recipe"])
-        tokenizer = train_tokenizer(recipe.tokenizer, text, _bpe_size(recipe.tokenizer, recipe.vocab_size))
-        machine = probe(recipe.dtype, recipe.threads)
+        tokenizer = text.tokenizer(recipe.tokenizer, _bpe_size(recipe.tokenizer, recipe.vocab_size))
+        machine = probe(recipe.dtype, recipe.threads if place.world == 1 else _threads(place))
         if recipe.kernels != "eager" and can_compile(recipe.arch, machine):
             machine = replace(machine, kernels="compiled")
         recipe = replace(recipe, dtype=machine.dtype, threads=machine.threads, kernels=machine.kernels)
-        return tokenizer, tokenizer.encode_corpus(train_text), recipe, machine
+        return tokenizer, text.splits(tokenizer), recipe, machine
     values = dict(request.get("values") or {})
+    if place.world > 1:
+        values["threads"] = _threads(place, values.get("threads", 0))
     kind = values.get("tokenizer", "chars")
-    tokenizer = train_tokenizer(kind, text, _bpe_size(kind, values.get("vocab_size", 512)))
-    train_ids = tokenizer.encode_corpus(train_text)
+    tokenizer = text.tokenizer(kind, _bpe_size(kind, values.get("vocab_size", 512)))
+    splits = text.splits(tokenizer)
     seconds = values.get("time") if "steps" not in values else None
     left = None if seconds is None else max(0.5 * seconds, seconds - spent - 3.0)
-    recipe, machine = settle(values, request.get("size", "auto"), len(train_ids), tokenizer.vocab_size, left)
-    recipe = replace(
-        recipe, time=seconds, dtype=machine.dtype, threads=machine.threads, kernels=machine.kernels
+    recipe, machine = settle(
+        values, request.get("size", "auto"), len(splits.train_ids), tokenizer.vocab_size, left, place.world
     )
-    return tokenizer, train_ids, recipe, machine
+    recipe = replace(
+        recipe, time=seconds, dtype=machine.dtype, threads=machine.threads, kernels=machine.kernels,
+        micro_batch=recipe.micro_batch or fitting_micro_batch(recipe.batch_size, place.world),
+    )  # fmt: skip
+    return tokenizer, splits, recipe, machine
+
+
+def _threads(place: Place, asked: int = 0) -> int:
+    """Of a process that shares its machine with others; 0, for it to find out, of the only one."""
+    shared = 0 if place.world == 1 else min(MAX_THREADS, place.threads(available_cores()))
+    return asked or shared
+
+
+def _asked_threads(request: Mapping[str, Any]) -> int:
+    """What a person gave for a run that may be a stranger's by now; 0 if nothing. Raises UsageError if it is no such number."""
+    values = request.get("values")
+    asked = values.get("threads", 0) if isinstance(values, dict) else 0
+    check("threads", asked)
+    return int(asked)
 
 
 def _bpe_size(kind: str, vocab_size: int) -> int | None:
@@ -283,8 +309,8 @@ def _corpus_of(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _run_info(
-    folder: RunFolder, request: Mapping[str, Any], recipe: Recipe, machine: Machine, tokenizer: Tokenizer
-) -> dict[str, Any]:
+    folder: RunFolder, request: Mapping[str, Any], recipe: Recipe, machine: Machine, tokenizer: Tokenizer, place: Place
+) -> dict[str, Any]:  # fmt: skip
     return {
         "version": runs.VERSION,
         "run": folder.name,
@@ -298,6 +324,7 @@ def _run_info(
         "dtype": machine.dtype,
         "micro_batch": recipe.micro_batch or recipe.batch_size,
         "kernels": machine.kernels,
+        "ranks": place.world,
         "versions": _versions(machine),
     }
 
@@ -319,3 +346,12 @@ def _differences(then: object, now: Mapping[str, str]) -> list[str]:
     keys = ("torch", "numpy", "device", "machine", "instructions")
     changed = [f"{key} {before.get(key)} is now {now[key]}" for key in keys if before.get(key) != now[key]]
     return [f"This resume is not bit-exact: {', '.join(changed)}."] if changed else []
+
+
+def _other_sums(recipe: Recipe, before: object, now: int) -> str:
+    """What a resume by another number of processes means for exactness."""
+    counts = [count for count in (before, now) if isinstance(count, int)]
+    cut = any(are_cut(recipe.batch_size, recipe.micro_batch, count) for count in counts)
+    told = f"This resume is not bit-exact: the number of processes was {before} and is {now} now. Their sums come in another order"
+    other = recipe.dropout and cut
+    return f"{told}, {'and they drop other channels' if other else 'but they learn the same from the same windows'}."

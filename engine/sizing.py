@@ -34,8 +34,9 @@ NO_LIMIT = 1 << 60  # bytes; the first version of control groups says "none" by 
 
 
 def settle(
-    values: Mapping[str, Any], size: str, corpus_tokens: int, vocab_size: int, seconds: float | None
-) -> tuple[Recipe, Machine]:
+    values: Mapping[str, Any], size: str, corpus_tokens: int, vocab_size: int, seconds: float | None,
+    processes: int = 1,
+) -> tuple[Recipe, Machine]:  # fmt: skip
     """Resolves what was asked into a recipe and the machine setting that trains it.
 
     Args:
@@ -43,6 +44,7 @@ def settle(
         size: a name of `SIZES`, or "auto".
         corpus_tokens: tokens of the training split.
         seconds: of training time, or None when `values` has the steps.
+        processes: as fast as this one that will train together.
 
     Raises:
         UsageError: values that do not fit together.
@@ -56,6 +58,7 @@ def settle(
     operations_per_second = 0.0
     if seconds is not None and arch != "ngram":
         machine, operations_per_second = measure(machine, arch, vocab_size, values, min(2.0, 0.05 * seconds))
+        operations_per_second *= processes
     elif values.get("kernels", "auto") != "eager" and can_compile(arch, machine):
         machine = replace(machine, kernels="compiled")
     if size == "auto" and seconds is not None:

@@ -9,13 +9,11 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 
 import torch
 
@@ -24,15 +22,20 @@ from engine.budget import Budget
 from engine.checkpoint import clean_leftovers, prune, save_checkpoint
 from engine.control import ControlReader, Request
 from engine.counting import count
-from engine.errors import CheckpointError, ResourceError, TinygptError, UsageError
+from engine.errors import CheckpointError, LostError, ResourceError, TinygptError, UsageError
 from engine.event_log import EventLog, recorded_controls
 from engine.events import Event
+from engine.follower import introduce
+from engine.large_text import Tell
 from engine.preparing import Prepared, manifest_state, prepare
+from engine.ranks import ALONE, Alone
 from engine.runs import RunFolder, Status
+from engine.signals import Signals as Signals
 from engine.training import State, Surroundings, Training
 from models import kernel
 
 STATUS_SECONDS = 0.5
+PAUSE_SECONDS = 0.05  # between two looks for requests while paused
 MOST_WAITING = 10_000  # events; with more, the steps among them are dropped
 DURABLE = events.Control | events.Saved | events.Done | events.Failed
 
@@ -49,6 +52,8 @@ def train(
     began: float | None = None,
     cache_dir: Path | None = None,
     signals: Signals | None = None,
+    team: Alone = ALONE,
+    tell: Tell = lambda read, total: None,
 ) -> int:
     """Trains the run in `folder` until it is done, stopped or failed; goes on from its newest good checkpoint if it has one.
 
@@ -61,6 +66,8 @@ def train(
         cache_dir: where compiled kernels lie, and fetched catalogue texts, for a corpus too large to be kept. Without it there are no
             compiled kernels.
         signals: by which `say` may ask for the end, in a signal's place.
+        team: the processes that train together, of which this is the first.
+        tell: hears how far reading a corpus is that is too large to be kept, in bytes.
 
     Returns:
         The exit code: 0, or 128 + the signal that ended it.
@@ -74,6 +81,13 @@ def train(
         desk = _Desk(folder, say)
         # Whoever asks from now on means this trainer; what an earlier one did not hear any more was meant for that one.
         late = ControlReader(folder).poll() if desk.before is not None else []
+
+        def preparing(read: int, total: int) -> None:
+            if signals.received:
+                raise _StoppedError
+            desk.preparing(read, total)
+            tell(read, total)
+
         try:
             desk.status("preparing")
             clean_leftovers(folder)
@@ -84,11 +98,16 @@ def train(
                 total_steps=total_steps,
                 force=force,
                 cache_dir=cache_dir,
+                place=team.place,
+                tell=preparing,
             )
+            introduce(team, prepared)
             with EventLog.open(folder) as log:
                 desk.log = log
-                ending = _run(folder, prepared, desk, signals, began, late)
+                ending = _run(folder, prepared, desk, signals, began, late, team)
             desk.status("stopped" if ending == "stopped" else "done")
+        except _StoppedError:  # nothing was trained by this process, so nothing has to be saved
+            desk.status("stopped")
         except Exception as error:
             explained = _explained(error, folder)
             if isinstance(error, UsageError) and desk.before is not None:
@@ -101,8 +120,8 @@ def train(
 
 
 def _run(
-    folder: RunFolder, prepared: Prepared, desk: _Desk, signals: Signals, began: float, late: list[Request]
-) -> str:
+    folder: RunFolder, prepared: Prepared, desk: _Desk, signals: Signals, began: float, late: list[Request], team: Alone
+) -> str:  # fmt: skip
     """The loop between preparing and the end; returns the reason of `Done`.
 
     Of the requests that came too `late` for an earlier trainer, a change of course is still obeyed; the others are only recorded.
@@ -127,7 +146,9 @@ def _run(
         excused = budget.excused if budget else 0.0
         return time.monotonic() - began - excused + prepared.wall_seconds
 
-    def save() -> str:
+    def save(together: bool = True) -> str:
+        if together:
+            team.align(list(job.model.parameters()))
         weights = dict(job.model.state_dict())
         training = {} if job.recipe.arch == "ngram" else job.optimizer.state()
         if job.recipe.dtype == "float64":  # model.safetensors holds float32
@@ -137,13 +158,29 @@ def _run(
         prune(folder)
         return str(path.relative_to(folder.path))
 
+    def ending() -> str | None:
+        if team.asked:  # a machine that is shut down may have asked another process alone
+            signals.ask(signal.SIGTERM)
+        if signals.received is None:
+            return None
+        # torchrun asks the survivors to leave when a process has died: then this is no wish of a person's.
+        team.roll_call()
+        return "stopped"
+
+    def idle() -> None:
+        time.sleep(PAUSE_SECONDS)
+        team.wait()
+
+    team.listen(lambda: signals.received is not None)
     around = Surroundings(
         save=save,
         requests=reader.poll,
         replay=replay,
-        ending=lambda: "stopped" if signals.received else None,
+        ending=ending,
         budget=budget,
+        idle=idle,
         beat=lambda name: desk.beat(name, state),
+        team=team,
     )
     steps = (
         count(job, state, around, prepared)
@@ -154,18 +191,34 @@ def _run(
     gc.collect()
     gc.freeze()
     reason = ""
-    for event in steps:
-        if isinstance(event, events.Done):
-            event = replace(event, wall_seconds=wall_seconds())
-        desk.write(event)
-        if isinstance(event, events.Start):
-            for warning in prepared.warnings:
-                desk.write(events.Warn(state.step, warning))
-            for request in missed:
-                desk.write(events.Control(request.id, state.step, request.do, request.value, request.prompt))
-        if isinstance(event, events.Done):
-            reason = event.reason
+    try:
+        for event in steps:
+            if isinstance(event, events.Done):
+                event = replace(event, wall_seconds=wall_seconds())
+            desk.write(event)
+            if isinstance(event, events.Start):
+                for warning in prepared.warnings:
+                    desk.write(events.Warn(state.step, warning))
+                for request in missed:
+                    desk.write(
+                        events.Control(request.id, state.step, request.do, request.value, request.prompt)
+                    )
+            if isinstance(event, events.Done):
+                reason = event.reason
+    except LostError as lost:
+        # Nobody can be lost between the beginning of an update of the weights and its end, so these are those of a whole step.
+        try:
+            desk.write(events.Saved(state.step, save(together=False)))
+        except ResourceError as error:
+            raise LostError(f"{lost} Step {state.step:,} could not be saved: {error}") from lost
+        raise LostError(
+            f"{lost} Step {state.step:,} is saved; go on with: tinygpt train --resume {folder.name}"
+        ) from lost
     return reason
+
+
+class _StoppedError(Exception):
+    """A signal came before there was anything to stop in an orderly way."""
 
 
 class _Desk:
@@ -213,6 +266,14 @@ class _Desk:
             with suppress(ResourceError):  # it is for display
                 self.status(name)
 
+    def preparing(self, read: int, total: int) -> None:
+        """Tells how far reading a large corpus is, at most twice a second."""
+        now = time.monotonic()
+        if now - self._last_beat >= STATUS_SECONDS:
+            self._last_beat = now
+            with suppress(ResourceError):
+                self.status("preparing", f"Preparing the text: {100 * read // max(1, total)} %")
+
     def status(self, name: str, message: str = "") -> None:
         self.folder.write_status(
             Status(os.getpid(), name, self._step, time.time(), self._horizon, message, self._val_loss)
@@ -246,43 +307,3 @@ def _explained(error: Exception, folder: RunFolder) -> Exception:
             "The machine ran out of memory; choose a smaller --size, batch_size or micro_batch."
         )
     return error
-
-
-class Signals:
-    """SIGINT, SIGTERM and SIGHUP ask once; the same one again leaves at once. Outside the main thread there is nothing to catch.
-
-    One of another kind is no repetition: a system that shuts down sends SIGHUP right behind SIGTERM.
-    """
-
-    NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def __init__(self) -> None:
-        self.received: int | None = None
-        self._caught: set[int] = set()
-        self._before: dict[int, object] = {}
-
-    @property
-    def exit_code(self) -> int:
-        return 128 + self.received if self.received else 0
-
-    def ask(self, number: int) -> None:
-        """As the signal of this number asks; that one may still come for a first time."""
-        if self.received is None:
-            self.received = number
-
-    def __enter__(self) -> Signals:
-        if threading.current_thread() is threading.main_thread():
-            for number in self.NUMBERS:
-                if signal.getsignal(number) is not signal.SIG_IGN:  # nohup's wish is respected
-                    self._before[number] = signal.signal(number, self._on_signal)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if number in self._caught:
-            os._exit(128 + number)
-        self._caught.add(number)
-        self.ask(number)

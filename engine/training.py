@@ -27,6 +27,7 @@ from engine.evaluate import validation_loss
 from engine.events import Event
 from engine.generate import generate
 from engine.optim import Optimizer
+from engine.ranks import ALONE, UPDATE, Alone, shares
 from engine.recipe import Recipe
 from engine.sampler import SamplerSettings
 from engine.schedule import Plan, plan_at, rate
@@ -108,6 +109,7 @@ class Surroundings:
         idle: called while paused, waits a moment.
         beat: told the state's name now and then ("training", "paused").
         clock: seconds, monotonic.
+        team: who computes along.
     """
 
     save: Callable[[], str]
@@ -118,6 +120,7 @@ class Surroundings:
     idle: Callable[[], None] = lambda: time.sleep(0.05)
     beat: Callable[[str], None] = lambda state: None
     clock: Callable[[], float] = time.monotonic
+    team: Alone = ALONE
 
 
 class Training:
@@ -134,6 +137,7 @@ class Training:
         self._evals = Cadence(share=0.05)
         self._samples = Cadence(share=0.02)
         self._speed, self._updates = 0.0, 0
+        self._shares = shares(self.recipe.batch_size, self.recipe.micro_batch, around.team.place)
 
     def run(self) -> Iterator[Event]:
         """Trains, and tells. The last event is `Done`.
@@ -158,33 +162,13 @@ class Training:
         yield from self._finish(params)
 
     def _update(self) -> events.Step:
-        """One optimizer step. Nothing is changed when the loss or the gradient is not finite."""
+        """One optimizer step, of everybody who computes along, and what to tell of it."""
         job, recipe, state = self.job, self.recipe, self.state
         began = self.around.clock()
-        micro = recipe.micro_batch or recipe.batch_size
-        loss = torch.zeros((), device=job.device)
-        for number, first in enumerate(range(0, recipe.batch_size, micro)):
-            count = min(micro, recipe.batch_size - first)
-            seed, share = derived_seed(recipe.seed, state.step, number), count / recipe.batch_size
-            x, y = job.batches.batch(state.step, first, count)
-            if job.learner is not None:
-                loss += job.learner.gradient(x, y, share, seed)
-                continue
-            torch.manual_seed(seed)
-            loss += self._backward(x.to(job.device), y.to(job.device), share)
-        parameters = [p for p in job.model.parameters() if p.grad is not None]
-        norm = torch.nn.utils.clip_grad_norm_(parameters, recipe.clip or math.inf)
-        loss_value, norm_value = loss.item(), norm.item()
-        if not (math.isfinite(loss_value) and math.isfinite(norm_value)):
-            raise RunError(
-                f"The {'loss' if not math.isfinite(loss_value) else 'gradient'} is not finite at step {state.step}, so the "
-                f"run stops before it spoils the weights; train anew with a lower learning rate (--set lr=..., muon_lr=...)."
-            )
         plan = plan_at(state.plans, state.step)
         factor = rate(state.step, plan, recipe.course) * state.lr_factor(state.step)
-        job.optimizer.step(factor)
-        for p in parameters:
-            p.grad = None
+        self.around.team.order(UPDATE, state.step, factor)
+        loss_value, norm_value = self.learn(state.step, factor)
         took = max(self.around.clock() - began, 1e-9)
         self._updates += 1
         chars = recipe.tokens_per_step * job.chars_per_token
@@ -198,6 +182,40 @@ class Training:
         return events.Step(
             state.step, loss_value / job.chars_per_token, lr, self._speed, norm_value, state.train_chars, state.seconds
         )  # fmt: skip
+
+    def learn(self, step: int, factor: float) -> tuple[float, float]:
+        """The optimizer step that follows `step` others, with every rate times `factor`, from this process's share of the windows and
+        the gradients of all; every process comes to the same weights.
+
+        Returns:
+            the mean loss of the batch, in nats per token, and the length of its gradient.
+
+        Raises:
+            RunError: one of them is not finite, or another process is gone; the weights are those before.
+        """
+        job, recipe, team = self.job, self.recipe, self.around.team
+        loss = torch.zeros((), device=job.device)
+        for share in self._shares:
+            seed, part = derived_seed(recipe.seed, step, *share.draws), share.count / recipe.batch_size
+            x, y = job.batches.batch(step, share.first, share.count)
+            if job.learner is not None:
+                loss += job.learner.gradient(x, y, part, seed)
+                continue
+            torch.manual_seed(seed)
+            loss += self._backward(x.to(job.device), y.to(job.device), part)
+        parameters = [p for p in job.model.parameters() if p.grad is not None]
+        loss = team.total(parameters, loss)
+        norm = torch.nn.utils.clip_grad_norm_(parameters, recipe.clip or math.inf)
+        loss_value, norm_value = loss.item(), norm.item()
+        if not (math.isfinite(loss_value) and math.isfinite(norm_value)):
+            raise RunError(
+                f"The {'loss' if not math.isfinite(loss_value) else 'gradient'} is not finite at step {step}, so the "
+                f"run stops before it spoils the weights; train anew with a lower learning rate (--set lr=..., muon_lr=...)."
+            )
+        job.optimizer.step(factor)
+        for p in parameters:
+            p.grad = None
+        return loss_value, norm_value
 
     def _backward(self, x: Tensor, y: Tensor, share: float) -> Tensor:
         """Adds the gradient of this micro-batch's share of the mean loss; returns that share, detached."""

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 from engine.errors import ResourceError
+from engine.runs import RunFolder
+from tinygpt_tui.cli.train_command import _began
 
 Run = Callable[..., Any]
 
@@ -67,6 +69,15 @@ def test_without_json_nothing_is_printed_but_narration(
     again = tinygpt("train", str(corpora / "fox.txt"), "--steps", "2", *tiny, "--quiet")
     assert (again.code, again.out, again.err) == (0, "", "")
     assert [run["run"] for run in tinygpt("runs", "list", "--json").lines] == ["fox-2", "fox"]
+
+
+def test_a_run_with_a_checkpoint_is_never_taken_for_one_that_did_not_begin(trained: Any) -> None:
+    folder = RunFolder(trained.run)
+    assert _began(folder)
+    folder.events.unlink()  # a full disk took none of them
+    assert _began(folder)
+    shutil.rmtree(folder.checkpoints)
+    assert not _began(folder)
 
 
 def test_a_recipe_repeats_a_run(trained: Any, tinygpt: Run, corpora: Path) -> None:

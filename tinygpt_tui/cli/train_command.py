@@ -17,7 +17,9 @@ from tinygpt_tui.cli.help import command, new_app
 
 if TYPE_CHECKING:
     from engine.events import Event
+    from engine.ranks import Alone
     from engine.runs import RunFolder
+    from engine.team import Team
     from tinygpt_tui.paths import Paths
 
 JSON_STEP_SECONDS = 0.1
@@ -64,45 +66,61 @@ def train(
 ) -> None:  # fmt: skip
     """Train a model on a text."""
     from engine.errors import UsageError
-    from tinygpt_tui.cli.output import narrate
+    from engine.ranks import run_together
     from tinygpt_tui.paths import user_paths
-    from tinygpt_tui.settings_file import load
 
     began = _process_start()
     paths = user_paths()
-    options = {"train.time": time_, "train.arch": arch, "train.size": size, "train.seed": seed}
-    resolved = load(options)
-    for warning in resolved.warnings:
-        narrate(f"warning: {warning}")
-    if resume is not None:
-        given = (corpus, time_, size, arch, tokenizer, name, seed, save_every, eval_every, patience, recipe, encoding)  # fmt: skip
-        if any(value is not None for value in given) or settings or force_text:
-            raise UsageError(
-                "--resume takes the run's own corpus and recipe; only --steps, --detach, --force, --json and --quiet go with it."
-            )
-        folder, new = _resumable(paths, resume, steps), False
-    else:
-        if corpus is None:
-            raise UsageError(
-                "Name a corpus to train on, such as tales or a file; 'tinygpt corpora list' shows some."
-            )
-        dials = (time_, steps, size, arch, tokenizer, seed, save_every, eval_every, patience)
-        if recipe is not None and (any(value is not None for value in dials) or settings):
-            raise UsageError(
-                "--recipe settles the whole recipe; leave out --time, --steps, --size, --seed, --set and the like."
-            )
-        values = _values(resolved.settings.train, steps=steps, time_=time_, settings=settings or [], tokenizer=tokenizer,
-                         save_every=save_every, eval_every=eval_every, patience=patience)  # fmt: skip
-        if resolved.settings.engine.compile == "off":
-            values.setdefault("kernels", "eager")
-        wanted = resolved.settings.train.size
-        folder = _new(paths, corpus, name, wanted, values, recipe, encoding, force_text, force)
-        new, steps = True, None
-    if detach:
-        _detach(folder, new, steps, force, as_json, paths)
-        return
-    color = resolved.settings.output.color
-    raise typer.Exit(_foreground(folder, new, steps, force, as_json, quiet, began, color, paths))
+
+    def lead(team: Alone) -> int:
+        from tinygpt_tui.cli.output import narrate
+        from tinygpt_tui.settings_file import load
+
+        options = {"train.time": time_, "train.arch": arch, "train.size": size, "train.seed": seed}
+        resolved = load(options)
+        for warning in resolved.warnings:
+            narrate(f"warning: {warning}")
+        if detach and team.place.world > 1:
+            raise UsageError("--detach starts one process of its own: leave it out under torchrun.")
+        total = steps
+        if resume is not None:
+            given = (corpus, time_, size, arch, tokenizer, name, seed, save_every, eval_every, patience, recipe, encoding)  # fmt: skip
+            if any(value is not None for value in given) or settings or force_text:
+                raise UsageError(
+                    "--resume takes the run's own corpus and recipe; only --steps, --detach, --force, --json and --quiet go with it."
+                )
+            folder, new = _resumable(paths, resume, steps), False
+        else:
+            if corpus is None:
+                raise UsageError(
+                    "Name a corpus to train on, such as tales or a file; 'tinygpt corpora list' shows some."
+                )
+            dials = (time_, steps, size, arch, tokenizer, seed, save_every, eval_every, patience)
+            if recipe is not None and (any(value is not None for value in dials) or settings):
+                raise UsageError(
+                    "--recipe settles the whole recipe; leave out --time, --steps, --size, --seed, --set and the like."
+                )
+            values = _values(resolved.settings.train, steps=steps, time_=time_, settings=settings or [], tokenizer=tokenizer,
+                             save_every=save_every, eval_every=eval_every, patience=patience)  # fmt: skip
+            if resolved.settings.engine.compile == "off":
+                values.setdefault("kernels", "eager")
+            wanted = resolved.settings.train.size
+            folder = _new(paths, corpus, name, wanted, values, recipe, encoding, force_text, force, quiet)
+            new, total = True, None
+        if detach:
+            _detach(folder, new, total, force, as_json, paths)
+            return 0
+        color = resolved.settings.output.color
+        return _foreground(folder, new, total, force, as_json, quiet, began, color, paths, team)
+
+    def follow(team: Team) -> int:
+        from engine import follower
+
+        source = None if corpus in (None, "-") else corpus
+        own = follower.Own([paths.corpora_dir], paths.cache, source, encoding, force_text, force)
+        return follower.follow(team, own)
+
+    raise typer.Exit(run_together(lead, follow))
 
 
 def _process_start() -> float:
@@ -145,17 +163,21 @@ def _values(
 
 def _new(
     paths: Paths, source: str, name: str | None, size: str, values: dict[str, Any], recipe: str | None,
-    encoding: str | None, force_text: bool, force: bool,
+    encoding: str | None, force_text: bool, force: bool, quiet: bool,
 ) -> RunFolder:  # fmt: skip
-    from engine.corpus import read_corpus
+    from engine.large_text import corpus_of
     from engine.launch import check_request, new_run, recipe_of
     from engine.run_list import resolve_run
     from tinygpt_tui.cli.output import narrate
+    from tinygpt_tui.cli.progress import reading_line
 
     whole = recipe_of(resolve_run(paths.runs_dir, recipe)) if recipe is not None else None
     # Before a large text, or what someone pipes in, is read for nothing.
     check_request(paths.runs_dir, name, size, values if whole is None else {})
-    corpus = read_corpus(source, encoding=encoding, force_text=force_text, force=force, cache_dir=paths.cache)
+    with reading_line(quiet=quiet) as tell:
+        corpus = corpus_of(
+            source, encoding=encoding, force_text=force_text, force=force, cache_dir=paths.cache, tell=tell
+        )
     for notice in corpus.notices:
         narrate(f"note: {notice}")
     return new_run(
@@ -169,11 +191,13 @@ def _resumable(paths: Paths, run: str, steps: int | None) -> RunFolder:
     from engine.recipe import check
     from engine.run_list import resolve_run
     from engine.runs import RunFolder
+    from engine.starter import refuse
 
     if steps is not None:
         check("steps", steps)
     # The trainer looks for the texts beside the folder of all runs, whatever folder we were started in.
     folder = RunFolder(resolve_run(paths.runs_dir, run).path.absolute())
+    refuse(folder)
     if folder.is_locked():
         raise BusyError(
             f"{folder.name} is being trained already; watch it with: tinygpt runs watch {folder.name}"
@@ -221,17 +245,20 @@ def _await_trainer(folder: RunFolder, pid: int) -> None:
 
 def _foreground(
     folder: RunFolder, new: bool, steps: int | None, force: bool, as_json: bool, quiet: bool, began: float, color: str,
-    paths: Paths,
+    paths: Paths, team: Alone,
 ) -> int:  # fmt: skip
     from tinygpt_tui.cli.output import narrate
-    from tinygpt_tui.cli.progress import ProgressView
+    from tinygpt_tui.cli.progress import ProgressView, reading_line
 
     try:
         from engine.trainer import Signals
         from engine.trainer import train as run_trainer
 
         signals = Signals()
-        with ProgressView.on(sys.stderr, quiet=quiet, color=color) as view:
+        with (
+            reading_line(quiet=quiet or as_json) as tell,
+            ProgressView.on(sys.stderr, quiet=quiet, color=color) as view,
+        ):
             say = _speaker(view, as_json, lambda: signals.ask(signal.SIGTERM))
             code = run_trainer(
                 folder,
@@ -242,10 +269,12 @@ def _foreground(
                 began=began,
                 cache_dir=paths.cache,
                 signals=signals,
+                team=team,
+                tell=tell,
             )
     except BaseException:
-        # Nothing was settled, so nothing is lost; a run that never began would only be in the way.
-        if new and not folder.run.exists():
+        # Nothing was learned, so nothing is lost; a run that never began would only be in the way.
+        if new and not _began(folder):
             _discard(folder)
         raise
     status = folder.read_status()
@@ -285,6 +314,19 @@ def _speaker(view: Any, as_json: bool, leave: Callable[[], None]) -> Callable[[E
                 leave()
 
     return say
+
+
+def _began(folder: RunFolder) -> bool:
+    """Whether a trainer came as far as the first step, or saved anything. Where that cannot be told, it is assumed."""
+    from engine.errors import TinygptError
+    from engine.event_log import read_events
+    from engine.events import Start
+
+    try:
+        saved = any(folder.checkpoints.glob("step-*"))  # events may be missing that a full disk did not take
+        return saved or any(isinstance(event, Start) for event in read_events(folder))
+    except (TinygptError, OSError):
+        return True
 
 
 def _discard(folder: RunFolder) -> None:
