@@ -2,8 +2,9 @@
 #                (needs nothing but python3 and a network for the install)
 # make test      the tests
 # make check     format, lint, types, import contracts, tests with coverage: what CI runs
-# make bench     the measured claims of training and sampling
-# make bench-ui  those of the playground
+# make bench     the measured claims, all in their short form: a quarter of an hour (benchmarks/README.md)
+# make bench-ui  the playground at length
+# make starter   the small model that is built in, anew: ten minutes on two cores, then it lies in models/starter
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Trainers in the background give way to whoever started them; at the lowest priority nobody has to wait for that.
 TEST := OMP_NUM_THREADS=1 nice -n 19 $(BIN)/pytest -q -n 2 --dist worksteal
 
-.PHONY: run demonstration test check format bench bench-ui clean
+.PHONY: run demonstration test check format bench bench-ui starter clean
 
 run: $(VENV)/.runs
 	@if [ -t 0 ] && [ -t 1 ]; then $(BIN)/tinygpt-tui; else $(MAKE) --no-print-directory demonstration; fi
@@ -40,10 +41,13 @@ format: $(VENV)/.tests
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/.runs
-	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks
 
 bench-ui: $(VENV)/.runs
 	$(BIN)/python -m benchmarks.ui
+
+starter: $(VENV)/.runs
+	$(BIN)/python -m engine.starter make
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -1,4 +1,4 @@
-"""What the playground costs and how fast it answers, beside a model that trains: `python -m benchmarks.ui`, one JSON object a line.
+"""What the playground costs and how fast it answers, beside a model that trains: `python -m benchmarks.ui`.
 
 The real program runs in a terminal of its own. A key's time is from its byte's being typed to the first read that holds what it
 changes on the screen. The stall of the event loop is how late a timer of 5 ms rings, measured inside of the program. The training
@@ -12,8 +12,8 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,28 +23,14 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+from benchmarks.shared import Row, ask, main, median_ratio, whole
 from benchmarks.terminal import Terminal
+from engine.errors import RunError
+from models.config import SIZES
 
 HEARTBEAT_SECONDS = 0.005
 SIZE = (120, 40)
 RUN = "bench"
-
-
-def first_frame(rounds: int) -> dict[str, object]:
-    """Milliseconds from the command to the first frame, for somebody's first launch."""
-    took = []
-    for _ in range(rounds):
-        with (
-            tempfile.TemporaryDirectory() as home,
-            Terminal([*PLAYGROUND], SIZE, {"TINYGPT_HOME": home}) as terminal,
-        ):
-            took.append(1000 * (terminal.wait_for("Corpus", start=0) - terminal.began))
-            leave(terminal)
-    return {
-        "what": "first frame",
-        "median_ms": round(statistics.median(took)),
-        "each_ms": [round(ms) for ms in took],
-    }
 
 
 PLAYGROUND = (sys.executable, "-m", "tinygpt_tui.playground")
@@ -62,7 +48,7 @@ def watched(report: Path) -> int:
     import tinygpt_tui.app
 
     class Watched(Playground):  # Textual calls the handlers of every class, so none calls its base's
-        CSS_PATH = Path(tinygpt_tui.app.__file__).with_name("app.tcss")
+        CSS_PATH = Path(tinygpt_tui.app.__file__).with_name("app.tcss")  # type: ignore[assignment]
 
         def on_mount(self) -> None:
             self._heart = asyncio.create_task(self._beat())
@@ -89,27 +75,31 @@ def watched(report: Path) -> int:
 @contextmanager
 def training(home: str, size: str) -> Iterator[Path]:
     """A detached run that never ends by itself; its folder."""
-    environment = {**os.environ, "TINYGPT_HOME": home}
-    tinygpt = [sys.executable, "-m", "tinygpt_tui"]
-    steps = ["--steps", "10000000", "--size", size, "--name", RUN]
-    subprocess.run(
-        [*tinygpt, "train", "tales", *steps, "--detach"], env=environment, check=True, capture_output=True
+    steps = ("--steps", "10000000", "--size", size, "--name", RUN)
+    started = ask(
+        "tinygpt_tui", "train", "tales", *steps, "--detach", "--json", environment={"TINYGPT_HOME": home}
     )
     folder = Path(home) / "data" / "runs" / RUN
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while chars_and_seconds(folder) is None:
             if time.monotonic() > deadline:
-                raise SystemExit("the run did not begin to train within a minute")
+                raise RunError("The run did not begin to train within three minutes.")
             time.sleep(0.2)
         yield folder
     finally:
-        subprocess.run([*tinygpt, "runs", "stop", RUN], env=environment, capture_output=True)
+        end(int(started["pid"]))
+
+
+def end(pid: int) -> None:
+    """Asks a trainer to save and end, which one that has not begun yet does, too; after half a minute it is not asked any more."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + 30
-        while time.monotonic() < deadline and '"state":"training"' in (
-            folder / "status.json"
-        ).read_text().replace(" ", ""):
+        while time.monotonic() < deadline:
+            os.kill(pid, 0)
             time.sleep(0.2)
+        os.kill(pid, signal.SIGKILL)
 
 
 def chars_and_seconds(folder: Path) -> tuple[int, float] | None:
@@ -125,12 +115,14 @@ def chars_and_seconds(folder: Path) -> tuple[int, float] | None:
 
 
 def speed_during(folder: Path, wait: Callable[[], None]) -> float:
-    """Characters a second of pure training while `wait` lasts."""
+    """Characters a second of pure training while `wait` lasts; again if no update ended in it. Raises RunError when none does."""
     before = chars_and_seconds(folder)
-    wait()
-    after = chars_and_seconds(folder)
-    assert before and after
-    return (after[0] - before[0]) / (after[1] - before[1])
+    for _ in range(10):
+        wait()
+        after = chars_and_seconds(folder)
+        if before and after and after[1] > before[1]:
+            return (after[0] - before[0]) / (after[1] - before[1])
+    raise RunError("The run that is watched does not go on.")
 
 
 def latencies(terminal: Terminal, keys: int, pairs: list[tuple[str, str]], pause: float) -> list[float]:
@@ -140,7 +132,7 @@ def latencies(terminal: Terminal, keys: int, pairs: list[tuple[str, str]], pause
         start = len(terminal.drawn)
         began = time.perf_counter()
         terminal.send(key)
-        took.append(1000 * (terminal.wait_for(sign, 5, start) - began))
+        took.append(1000 * (terminal.wait_for(sign, 20, start) - began))
         terminal.idle(pause)
     return took
 
@@ -152,7 +144,7 @@ def leave(terminal: Terminal) -> None:
         terminal.read(0.1)
 
 
-def spread(took: list[float]) -> dict[str, object]:
+def spread(took: list[float]) -> Row:
     ordered = sorted(took)
     return {
         "keys": len(ordered),
@@ -162,9 +154,7 @@ def spread(took: list[float]) -> dict[str, object]:
     }
 
 
-def beside_training(
-    home: str, size: str, keys: int, rounds: int, seconds: float
-) -> Iterator[dict[str, object]]:
+def beside_training(home: str, size: str, keys: int, rounds: int, seconds: float) -> Iterator[Row]:
     """Keys, stalls and the price of being watched, while a model of `size` trains."""
     report = Path(home) / "late.json"
     environment = {"TINYGPT_HOME": home}
@@ -174,7 +164,7 @@ def beside_training(
         for _ in range(rounds):
             alone.append(speed_during(folder, lambda: time.sleep(seconds)))
             with Terminal([*PLAYGROUND, RUN], SIZE, environment) as terminal:
-                terminal.wait_for("nats per character", start=0)
+                terminal.wait_for("nats per character", 60, start=0)
                 terminal.idle(3)  # its start is not its price
                 beside.append(speed_during(folder, lambda: terminal.idle(seconds)))
                 leave(terminal)
@@ -182,11 +172,11 @@ def beside_training(
             "what": "training speed", "size": size, "rounds": rounds,
             "alone_chars_per_s": round(statistics.median(alone)),
             "watched_chars_per_s": round(statistics.median(beside)),
-            "cost_percent": round(100 * (1 - statistics.median(w / a for w, a in zip(beside, alone, strict=True))), 1),
+            "cost_percent": round(100 * (1 - median_ratio(beside, alone)), 1),
         }  # fmt: skip
 
         with Terminal([*WATCHED, str(report)], SIZE, environment) as terminal:
-            terminal.wait_for("nats per character", start=0)
+            terminal.wait_for("nats per character", 60, start=0)
             terminal.idle(3)
             units = [("u", "bits per character"), ("u", "perplexity"), ("u", "nats per character")]
             with_keys["train: unit of the curve"] = latencies(terminal, keys, units, 0.15)
@@ -194,13 +184,16 @@ def beside_training(
                 terminal, keys // 2, [("4", "1 training"), ("2", "what it writes")], 0.25
             )
             terminal.send("3")
-            terminal.wait_for("next character")
+            terminal.wait_for("next character", 60)
             terminal.send("i")
             terminal.idle(1)
             with_keys["play: a character typed"] = latencies(terminal, keys, [("§", "§")], 0.1)
             terminal.send("\x7f" * keys)
             terminal.idle(1)
+            # Until the run's first weights are loaded, nothing is sent.
+            terminal.wait_until(lambda screen: "@ step" in screen)
             terminal.send("Once\r")
+            terminal.wait_until(lambda screen: "Once" in screen.partition("─ prompt")[0])
             terminal.idle(2)
             heat = [("]", "0.85"), ("[", "0.80")]
             with_keys["play: temperature"] = latencies(terminal, keys, heat, 0.15)
@@ -217,20 +210,24 @@ def beside_training(
         }
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--watched", type=Path, metavar="REPORT", help=argparse.SUPPRESS)
-    parser.add_argument("--quick", action="store_true", help="fewer rounds, for a look")
-    options = parser.parse_args()
-    if options.watched:
-        return watched(options.watched)
-    keys, rounds, seconds = (20, 2, 8.0) if options.quick else (100, 5, 15.0)
-    print(json.dumps(first_frame(5)), flush=True)
+def measure(options: argparse.Namespace) -> Iterator[Row]:
+    keys, rounds, seconds = (20, 2, 8.0) if options.short else (100, 5, 15.0)
     with tempfile.TemporaryDirectory() as home:
-        for result in beside_training(home, "0.8m", keys, rounds, seconds):
-            print(json.dumps(result), flush=True)
-    return 0
+        yield from beside_training(
+            home, options.size, options.keys or keys, options.rounds or rounds, options.seconds or seconds
+        )
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--size", choices=list(SIZES), default="0.8m", help="of the model that trains")
+    parser.add_argument("--keys", type=whole, help="of each kind that are pressed [default: 100, short 20]")
+    parser.add_argument("--rounds", type=whole, help="with and without the playground [default: 5, short 2]")
+    parser.add_argument(
+        "--seconds", type=float, help="of training that are timed in each [default: 15, short 8]"
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    if sys.argv[1:2] == ["--watched"]:
+        sys.exit(watched(Path(sys.argv[2])))
+    sys.exit(main("ui", __doc__, measure, add_options))
