@@ -168,10 +168,11 @@ def _find(folder: RunFolder, at: At, look: Callable[[Path], Found]) -> tuple[Fou
 
 def load_weights(checkpoint: Checkpoint, data: bytes | None = None) -> dict[str, Tensor]:
     """The weights, on the CPU; from `data`, if their file has been read. Raises CheckpointError if it is damaged or a value not finite."""
-    from engine import tensors
+    from engine import packing, tensors
 
     name = str(checkpoint.path / MODEL)
-    weights = tensors.from_bytes(manifest.read_file(checkpoint, MODEL) if data is None else data, name)
+    stored = tensors.from_bytes(manifest.read_file(checkpoint, MODEL) if data is None else data, name)
+    weights = packing.unpacked(stored)
     tensors.check_finite(weights, name)
     return weights
 

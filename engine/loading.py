@@ -18,6 +18,7 @@ from engine import manifest
 from engine.checkpoint import At, find_weights, load_weights
 from engine.errors import CheckpointError
 from engine.manifest import Checkpoint
+from engine.packing import least_bytes
 from engine.runs import RunFolder
 from engine.tensors import HEADER_LIMIT
 from engine.tokenizer import Tokenizer, tokenizer_from_json
@@ -107,8 +108,8 @@ def _model(
             return NGram.from_tensors(config, load_weights(checkpoint, data))
         except ValueError as error:
             raise CheckpointError(f"{name} does not fit the model of its run: {error}.") from error
-    # The file must be as large as the model before memory for the model is taken.
-    if data is None or len(data) < _size(shapes):
+    # The file must be as large as the model, or half of that if it is packed, before memory for the model is taken.
+    if data is None or len(data) < least_bytes(shapes):
         size = checkpoint.file(manifest.MODEL).size
         raise CheckpointError(
             f"{name} does not fit the model of its run: {size:,} bytes for {_size(shapes):,} of weights."

@@ -22,6 +22,7 @@ from engine.loading import load
 from engine.manifest import step_of
 from engine.player import Player, Weights
 from engine.runs import RunFolder, check_name
+from engine.starter import folder_of
 from models import kernel
 
 
@@ -96,7 +97,7 @@ class RunLibrary:
                 raise UsageError("A path cannot hold a null character.")
             return RunFolder(Path(run))
         check_name(run)
-        return RunFolder(self._runs_dir / run)
+        return folder_of(self._runs_dir, run)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -15,12 +15,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from engine import storage
+from engine import starter, storage
 from engine.checkpoint import CheckpointInfo, checkpoints
 from engine.errors import CheckpointError, ResourceError
 from engine.lock import turn
 from engine.reading import JSON_LIMIT, read_bytes, why
-from engine.runs import RunFolder, Status, check_name
+from engine.runs import STARTER, RunFolder, Status, check_name
 
 
 @dataclass(frozen=True)
@@ -79,19 +79,26 @@ def newest_run(runs_dir: Path) -> RunFolder | None:
 
 
 def resolve_run(runs_dir: Path, name_or_path: str | None) -> RunFolder:
-    """The run that a person means: a name in `runs_dir`, else the path of a run folder, else the newest.
+    """The run that a person means: a name in `runs_dir`, else the starter's name, else the path of a run folder, else the newest.
+
+    The starter stands in for the newest as long as there is none.
 
     Raises:
         CheckpointError: there is none; close names are named.
     """
     if name_or_path is None:
-        if (newest := newest_run(runs_dir)) is None:
-            raise CheckpointError(f"There is no run with a checkpoint in {runs_dir}: train one first.")
+        if (newest := newest_run(runs_dir) or starter.find()) is None:
+            where = f"There is no run with a checkpoint in {runs_dir}"
+            raise CheckpointError(
+                f"{where}, and the starter is missing from this installation: train one first."
+            )
         return newest
     names = [path.name for path in folders_in(runs_dir)]
     if name_or_path in names:
         path = runs_dir / name_or_path
         _refuse_link(path)
+    elif name_or_path == STARTER:
+        return starter.built_in()
     else:
         path = Path(name_or_path)
         if not name_or_path or not _is_folder(path):
@@ -181,11 +188,12 @@ def own_run(runs_dir: Path, name: str) -> RunFolder:
     """The run of this name, which is no link to elsewhere.
 
     Raises:
-        UsageError: that is no name of a run.
+        UsageError: that is no name of a run, or it is the starter's.
         CheckpointError: there is no such run.
     """
     check_name(name)
     folder = RunFolder(runs_dir / name)
+    starter.refuse(starter.folder_of(runs_dir, name))
     if folder.path.is_symlink() or not folder.path.is_dir():
         raise CheckpointError(_unknown(name, [path.name for path in folders_in(runs_dir)], runs_dir))
     return folder

@@ -24,6 +24,7 @@ VERSION = 1  # of run.json
 UNFINISHED = frozenset({"preparing", "training", "paused"})
 STATES = UNFINISHED | {"stopped", "done", "failed"}
 MAX_NAME = 64
+STARTER = "starter"  # the name of the model that is built in; no new run takes it
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 # Windows keeps these names, with any suffix, for devices; a run folder may be copied there.
@@ -127,7 +128,7 @@ class RunFolder:
             UsageError: the name is not allowed.
             ResourceError: the folder cannot be written.
         """
-        check_name(name)
+        check_new_name(name)
         storage.make_private_dir(runs_dir)
         temporary = storage.make_temporary_dir(runs_dir)
         final = runs_dir / name
@@ -282,6 +283,13 @@ def check_name(name: str) -> None:
         )
 
 
+def check_new_name(name: str) -> None:
+    """Raises UsageError unless `name` may be given to a new run."""
+    check_name(name)
+    if name == STARTER:
+        raise UsageError(f"{STARTER} is the name of the model that is built in: choose another name.")
+
+
 def suggest_name(base: str, runs_dir: Path) -> str:
     """A free run name from a corpus name: "Fairy Tales.txt" gives "fairy-tales", then "fairy-tales-2"."""
     stem = re.sub(r"\.(txt|text|md|log)$", "", base.strip().lower())
@@ -290,7 +298,7 @@ def suggest_name(base: str, runs_dir: Path) -> str:
     if not name or name.split(".")[0] in _DEVICES:
         name = f"run-{name}" if name else "run"
     candidate, n = name, 1
-    while os.path.lexists(runs_dir / candidate):
+    while candidate == STARTER or os.path.lexists(runs_dir / candidate):
         n += 1
         candidate = f"{name}-{n}"
     return candidate

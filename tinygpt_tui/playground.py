@@ -23,6 +23,7 @@ examples:
   tinygpt-tui                   where you left off; at first, tales and a model that speaks
   tinygpt-tui my-novel.txt      look at a text and train on it
   tinygpt-tui my-novel          watch or play with the run of this name
+  tinygpt-tui starter           play with the small model that is built in
 
 Every key is in the footer and under '?'. The same without a screen: tinygpt --help
 """
@@ -99,12 +100,16 @@ def _first_mode(world: World, target: str | None) -> str:
     """Decides what is shown first, and tells the world what was asked for. Raises TinygptError when the target is nothing."""
     from engine import catalogue
     from engine.errors import UsageError
+    from engine.runs import STARTER
 
     runs = world.run_names()
     if target is None:
         if not runs:
             return "welcome"
         return "train" if world.live_names() else "play"
+    if target == STARTER and target not in runs and world.shelf.built_in is not None:
+        world.chosen_run = target
+        return "play"
     if target in runs:
         world.chosen_run = target
         return "train" if world.is_live(target) else "play"

@@ -14,7 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.runs import RunFolder
+from engine.runs import STARTER, RunFolder
+from engine.starter import folder_of
 from tinygpt_tui.paths import Paths
 from tinygpt_tui.settings_book import SettingsBook
 from tinygpt_tui.sources.run_shelf import RunShelf
@@ -56,6 +57,7 @@ class World:
     clock: Callable[[], float] = time.time
     _watches: OrderedDict[str, tuple[RunWatch, float]] = field(default_factory=OrderedDict)
     _now: float = 0.0
+    _stands_in: bool = False  # the starter, for a run of a person's own
 
     @cached_property
     def starter(self) -> RunStarter:
@@ -104,11 +106,42 @@ class World:
     def begin(self) -> None:
         """Starts what runs beside the interface. Called within the event loop, after the first frame."""
         desk = self.desk
-        desk.has_weights, desk.is_live = self.has_weights, lambda name: self.picture(name).live
+        desk.has_weights, desk.is_live, desk.is_built_in = self.has_weights, self._trains, self._is_built_in
         desk.begin()  # with the text that was written last, and its model if that is still there
         name = self.current_run
-        if name is not None and (desk.run is None or self.chosen_run is not None):
+        if self.chosen_run == STARTER and self.shelf.built_in is not None:
+            desk.use(STARTER)
+        elif name is not None and self.chosen_run is not None:
             desk.use(name, follow=self.is_live(name))
+        else:
+            if desk.run == STARTER and self.shelf.built_in and name and self.has_weights(name):
+                desk.use(name, follow=self.is_live(name))
+            self.take_run()
+
+    def take_run(self) -> str | None:
+        """Lets Play write with the current run if it writes with nothing yet, and with the starter until that has weights.
+
+        Returns:
+            one sentence when a run is there that could take the starter's place.
+        """
+        desk, name = self.desk, self.current_run
+        starter = self.shelf.built_in
+        own = name if name is not None and self.shelf.row(name) is not None else None
+        if desk.run is None:
+            if own is not None and (starter is None or self.has_weights(own)):
+                desk.use(own, follow=self.is_live(own))
+            elif starter is not None:
+                self._stands_in = True
+                desk.use(STARTER)
+        elif self._stands_in and desk.run != STARTER:
+            self._stands_in = False
+        elif self._stands_in and own is not None and self.has_weights(own):
+            self._stands_in = False
+            if not desk.session.length:
+                desk.use(own, follow=self.is_live(own))
+            else:  # whoever is in the middle of something is not taken out of it
+                return f"{own} has weights by now: {desk.key_of('play.model')} lets it write instead of the starter."
+        return None
 
     def tick(self, now: float) -> None:
         """Lets every part go on.
@@ -185,8 +218,19 @@ class World:
 
     def has_weights(self, name: str) -> bool:
         """Whether there is such a run and it has saved a checkpoint."""
-        folder = RunFolder(self.paths.runs_dir / name).checkpoints
+        folder = folder_of(self.paths.runs_dir, name).checkpoints
         return self.shelf.row(name) is not None and any(folder.glob("step-*"))
+
+    @property
+    def can_write(self) -> bool:
+        """Whether there is a model to write with, or one is being trained."""
+        return self.current_run is not None or self.shelf.built_in is not None
+
+    def _is_built_in(self, name: str) -> bool:
+        return name == STARTER and self.shelf.built_in is not None
+
+    def _trains(self, name: str) -> bool:
+        return not self._is_built_in(name) and self.picture(name).live
 
     def live_names(self) -> tuple[str, ...]:
         return self.shelf.live_names()

@@ -60,6 +60,14 @@ CATALOGUE: tuple[Entry, ...] = (
         turns=Turns("You: ", "Pip: "),
     ),
     Entry(
+        "tales-and-talk",
+        "Tales and small talk",
+        "both in one text, for a model that tells stories and answers; what the built-in starter learned",
+        "embedded",
+        "MIT",
+        turns=Turns("You: ", "Pip: "),
+    ),
+    Entry(
         "sums",
         "Sums",
         "arithmetic, one sum a line; you see at once whether the model learned the rule",
@@ -152,6 +160,10 @@ def text_of(name: str, cache_dir: Path | None) -> str:
         from engine.catalogue.smalltalk import write_smalltalk
 
         return write_smalltalk()
+    if name == "tales-and-talk":
+        from engine.catalogue.tales_and_talk import write_tales_and_talk
+
+        return write_tales_and_talk()
     if name == "sums":
         from engine.catalogue.sums import write_sums
 

@@ -27,8 +27,8 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_embedded_corpora_come_first_and_by_these_names() -> None:
-    assert embedded_names() == ("tales", "smalltalk", "sums", "python-docs", "python-code")
-    assert [e.name for e in CATALOGUE][:5] == list(embedded_names())
+    assert embedded_names() == ("tales", "smalltalk", "tales-and-talk", "sums", "python-docs", "python-code")
+    assert [e.name for e in CATALOGUE][:6] == list(embedded_names())
     assert len({e.name for e in CATALOGUE}) == len(CATALOGUE)
 
 
@@ -55,9 +55,9 @@ def test_an_embedded_corpus_is_ready_without_network_or_cache(name: str) -> None
 def test_the_turns_of_small_talk_are_the_ones_it_is_written_with() -> None:
     from engine.catalogue.smalltalk import MODEL, USER
 
-    turns = entry("smalltalk").turns
-    assert turns is not None and (turns.user, turns.model) == (USER, MODEL)
-    assert [e.name for e in CATALOGUE if e.turns] == ["smalltalk"]
+    talking = [e for e in CATALOGUE if e.turns]
+    assert [e.name for e in talking] == ["smalltalk", "tales-and-talk"]
+    assert all(e.turns and (e.turns.user, e.turns.model) == (USER, MODEL) for e in talking)
 
 
 @pytest.mark.parametrize("name", ["tiny-shakespeare", "names"])

@@ -286,6 +286,19 @@ def died_run(runs_dir: Path, name: str = "killed-01", steps: int = 200, **option
     return run
 
 
+def built_in_starter(home: Path) -> Path:
+    """The folder of a starter under `home`, as far as the playground looks at one; it has to be put in `engine.starter.FOLDER`."""
+    turns = {"user": "You: ", "model": "Pip: "}
+    made = finished_run(
+        home / "made", "model", 40, corpus="tales-and-talk", turns=turns, size="0.8m", params=818_176
+    )
+    folder = home / "package" / "starter"
+    folder.mkdir(parents=True)
+    for name in ("run.json", "tokenizer.json", "status.json", "checkpoints"):
+        (made.folder.path / name).rename(folder / name)
+    return folder
+
+
 def _train(run: ScriptedRun, steps: int) -> None:
     quarter = max(1, steps // 4)
     while run.step < steps:

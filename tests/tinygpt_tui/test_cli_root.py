@@ -101,7 +101,7 @@ def test_completion_loads_nothing_heavy(words: str, monkeypatch: pytest.MonkeyPa
         ("tinygpt ", set(COMMANDS)),
         ("tinygpt co", {"config", "corpora"}),
         ("tinygpt config get train.t", {"train.time", "train.threads"}),
-        ("tinygpt corpora show ta", {"tales"}),
+        ("tinygpt corpora show ta", {"tales", "tales-and-talk"}),
         ("tinygpt paths --j", {"--json"}),
     ],
 )

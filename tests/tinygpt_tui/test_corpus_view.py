@@ -134,7 +134,7 @@ def test_the_plan_names_the_dials_with_their_keys_and_what_they_come_to() -> Non
     expected = expect(1_600_568, 61, 120, speed=6e10)
     assert expected is not None
     first, second = plan_of(120, "auto", "modern", expected, KEYS).plain.splitlines()
-    assert first.rstrip() == "[ ] time 2 m 00 s   s size auto (0.8m)   a kind modern"
+    assert first.rstrip() == "[ ] time 2 m 00 s   s size auto (0.3m)   a kind modern"
     assert second == expected.sentence
     assert plan_of(120, "auto", "modern", None, KEYS).plain.splitlines()[1:] == []
     assert "done in seconds" in plan_of(120, "4m", "ngram", None, KEYS).plain
@@ -146,9 +146,9 @@ def test_the_plan_names_the_dials_with_their_keys_and_what_they_come_to() -> Non
     ("characters", "seconds", "words"),
     [
         (10**9, 60, " % of the text"),
-        (1_549_000, 120, "reads the text once"),
-        (100_000, 120, "reads the text 15.5 times"),
-        (2, 28_800, "reads the text 13,441,896 times"),
+        (3_566_000, 120, "reads the text once"),
+        (100_000, 120, "reads the text 35.7 times"),
+        (2, 28_800, "reads the text 36,040,932 times"),
     ],
 )
 def test_how_much_of_the_text_is_read_is_said_in_plain_numbers(

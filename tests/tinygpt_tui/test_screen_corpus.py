@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import sys
 import threading
 import urllib.request
 from collections.abc import Awaitable, Callable
@@ -17,13 +18,11 @@ from textual.pilot import Pilot
 from textual.widgets import OptionList, ProgressBar
 
 from engine import catalogue
-from engine.errors import ResourceError
 from engine.facts import About, Done, Fact, Failed, LadderRung, Preview, Speed, Stats, SymbolCount
 from tests.tinygpt_tui.driving import check_picture, check_text, drive, press, screen_text, wait_for
 from tests.tinygpt_tui.scripted_run import SHA256, finished_run
-from tests.tinygpt_tui.scripted_world import playground, scripted_world
+from tests.tinygpt_tui.scripted_world import playground, scripted_world, waiting_reader
 from tinygpt_tui.screens.corpus import TIMES, make_screen
-from tinygpt_tui.sources import run_starter
 from tinygpt_tui.sources.corpus_facts import CorpusFacts
 from tinygpt_tui.sources.downloading import Downloading
 from tinygpt_tui.world import World
@@ -212,7 +211,7 @@ def test_a_real_process_finds_out_what_is_in_a_text(tmp_path: Path, novel: Path)
 
 def test_the_dials_turn_and_say_what_to_expect(tmp_path: Path) -> None:
     async def story(pilot: Pilot[int], world: World) -> None:
-        await shown(pilot, "[ ] time 2 m 00 s", "s size auto (0.8m)", "a kind modern", "818 k parameters")
+        await shown(pilot, "[ ] time 2 m 00 s", "s size auto (0.3m)", "a kind modern", "355 k parameters")
         await wait_for(pilot, lambda: "a guess" not in screen_text(pilot.app))  # this machine was measured
         await press(pilot, "corpus.longer")
         await shown(pilot, "time 3 m 00 s")
@@ -267,7 +266,7 @@ def test_what_a_run_on_this_very_text_has_shown_is_foretold(tmp_path: Path) -> N
 
     async def story(pilot: Pilot[int], world: World) -> None:
         await shown(
-            pilot, "likely ends below the unigram (3.08), since tales-01", "ended at 3.074 with no more"
+            pilot, "likely ends below the unigram (3.08), since", "tales-01 ended at 3.074 with no more"
         )
 
     watch(tmp_path, story)
@@ -307,12 +306,8 @@ def test_enter_and_a_click_on_the_chosen_text_start_it_too(tmp_path: Path, novel
     watch(tmp_path, story, launch=trainers, prepare=lambda world: setattr(world, "chosen_corpus", str(novel)))
 
 
-def test_nothing_second_is_started_while_one_is_being_started(
-    tmp_path: Path, novel: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    go, trainers = threading.Event(), Trainers()
-    read = run_starter.read_corpus
-    monkeypatch.setattr(run_starter, "read_corpus", lambda *a, **n: (go.wait(30), read(*a, **n))[1])
+def test_nothing_second_is_started_while_one_is_being_started(tmp_path: Path, novel: Path) -> None:
+    go, trainers = tmp_path / "go", Trainers()
 
     async def story(pilot: Pilot[int], world: World) -> None:
         await press(pilot, "corpus.start")
@@ -322,11 +317,14 @@ def test_nothing_second_is_started_while_one_is_being_started(
         await press(pilot, "corpus.start")
         await shown(pilot, "Another run is just being started")
         assert pilot.app.current_mode == "corpus"
-        go.set()
+        go.touch()
         await wait_for(pilot, lambda: world.starter.snapshot.state == "started")
         assert len(trainers.requests) == 1
 
-    watch(tmp_path, story, launch=trainers, prepare=lambda world: setattr(world, "chosen_corpus", str(novel)))
+    watch(
+        tmp_path, story, launch=trainers, reader=waiting_reader(go),
+        prepare=lambda world: setattr(world, "chosen_corpus", str(novel)),
+    )  # fmt: skip
 
 
 def test_a_text_that_vanished_is_not_started_and_says_why(tmp_path: Path, novel: Path) -> None:
@@ -378,13 +376,9 @@ def test_a_file_that_cannot_be_learned_says_why_and_one_stays_with_it(
     watch(tmp_path, story, launch=trainers, prepare=prepare)
 
 
-def test_a_start_that_fails_brings_one_back_here_with_the_reason(
-    tmp_path: Path, novel: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*arguments: object, **named: object) -> object:
-        raise ResourceError("my-novel.txt holds 9.0 GiB or more: give a part of it, or --force.")
-
-    monkeypatch.setattr(run_starter, "read_corpus", refuse)
+def test_a_start_that_fails_brings_one_back_here_with_the_reason(tmp_path: Path, novel: Path) -> None:
+    refusal = json.dumps({"error": "my-novel.txt holds 9.0 GiB or more: give a part of it, or --force."})
+    refuses = [sys.executable, "-c", f"input(); print({refusal!r})"]
 
     async def story(pilot: Pilot[int], world: World) -> None:
         await shown(pilot, "▤ my-novel.txt")
@@ -396,7 +390,7 @@ def test_a_start_that_fails_brings_one_back_here_with_the_reason(
         await wait_for(pilot, lambda: pilot.app.current_mode == "train")
         await shown(pilot, "There is no run yet.")
 
-    watch(tmp_path, story, prepare=lambda world: setattr(world, "chosen_corpus", str(novel)))
+    watch(tmp_path, story, reader=refuses, prepare=lambda world: setattr(world, "chosen_corpus", str(novel)))
 
 
 def test_a_changed_setting_moves_its_dial_unless_it_was_turned_here(tmp_path: Path) -> None:
@@ -518,8 +512,18 @@ def with_net(tmp_path: Path, story: Story, net: Net, **parts: Any) -> None:
         world.downloading = Downloading(tmp_path / "cache", net, catalogue.entry)
         world.chosen_corpus = "names"
 
+    names = catalogue.entry("names")
+    knows_it = f"""
+import sys
+from dataclasses import replace
+from engine import beginning, catalogue
+entry = catalogue.entry("names")
+known = replace(entry, bytes={names.bytes}, sha256={names.sha256!r})
+catalogue.CATALOGUE = tuple(known if e is entry else e for e in catalogue.CATALOGUE)
+sys.exit(beginning.main())
+"""
     try:
-        watch(tmp_path, story, prepare=prepare, **parts)
+        watch(tmp_path, story, prepare=prepare, reader=[sys.executable, "-c", knows_it], **parts)
     finally:
         net.go.set()
 

@@ -64,9 +64,37 @@ def test_the_wheel_brings_only_our_names(wheel: Path) -> None:
     tops = {name.split("/")[0] for name in names}
     assert {name for name in tops if not name.endswith(".dist-info")} == {"tinygpt_tui", "engine", "models"}
     assert {"engine/py.typed", "models/py.typed", "tinygpt_tui/py.typed"} <= set(names)
-    assert not any(
-        name.endswith((".safetensors", ".pt", ".txt")) for name in names if ".dist-info/" not in name
-    )
+    data = [
+        name for name in names if ".dist-info/" not in name and name.endswith((".safetensors", ".pt", ".txt"))
+    ]
+    kept = [
+        str(path.relative_to(ROOT)) for path in ROOT.glob("models/starter/checkpoints/*/model.safetensors")
+    ]
+    assert data == kept and len(kept) <= 1  # the starter, and nothing of anybody's
+
+
+def test_the_starter_of_the_wheel_speaks_among_decoys_and_without_it_that_is_said(
+    installed: Path, decoys: Path, tmp_path: Path
+) -> None:
+    environment = {"TINYGPT_HOME": str(tmp_path / "home"), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
+
+    def sample() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(installed / "tinygpt"), "sample", "-n", "30"],
+            cwd=decoys, env=environment, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    (folder,) = installed.parent.glob("lib/*/site-packages/models/starter")
+    if (folder / "run.json").is_file():
+        spoken = sample()
+        assert (spoken.returncode, len(spoken.stdout)) == (0, 30) and "built-in starter" in spoken.stderr
+    away = folder.rename(tmp_path / "away")
+    try:
+        refused = sample()
+        assert refused.returncode == 3 and "the starter is missing from this installation" in refused.stderr
+    finally:
+        away.rename(folder)
+    assert not (tmp_path / "decoy-ran").exists()
 
 
 def test_the_command_runs_among_decoys(installed: Path, decoys: Path, tmp_path: Path) -> None:

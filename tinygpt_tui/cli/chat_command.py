@@ -41,7 +41,7 @@ app = new_app()
 @command(
     app,
     """
-    tinygpt chat                                    # with the newest run
+    tinygpt chat                                    # with the newest run, at first with the built-in starter
     tinygpt chat smalltalk --temperature 0.5
     echo "what is your name?" | tinygpt chat smalltalk --seed 1
     """,

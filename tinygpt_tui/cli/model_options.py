@@ -16,22 +16,19 @@ if TYPE_CHECKING:
 
 def complete_runs(incomplete: str) -> list[str]:
     """Names of runs that begin with what was typed."""
+    from engine.starter import find
     from tinygpt_tui.paths import user_paths
 
     folder = user_paths().runs_dir
-    if not folder.is_dir():
-        return []
-    return sorted(
-        path.name
-        for path in folder.iterdir()
-        if path.name.startswith(incomplete or "") and path.name[:1] != "."
-    )
+    own = {path.name for path in folder.iterdir() if path.name[:1] != "."} if folder.is_dir() else set()
+    names = own | {found.name for found in [find()] if found is not None}
+    return sorted(name for name in names if name.startswith(incomplete or ""))
 
 
 RUN = typer.Argument(
     None,
     metavar="[RUN]",
-    help="A run's name or folder; the newest if not given.",
+    help="A run's name or folder; the newest if not given. 'starter' is the model that is built in.",
     autocompletion=complete_runs,
 )
 AT = typer.Option("best", "--at", metavar="WHICH", help="Which checkpoint: best, last, or a step.")
@@ -100,15 +97,25 @@ def parse_at(at: str) -> Any:
 
 
 def find_run(run: str | None) -> RunFolder:
-    """The run that is meant; without a name the newest that has a checkpoint, and it is said if there is a newer one without."""
+    """The run that is meant; without a name the newest that has a checkpoint, and it is said if there is a newer one without.
+
+    As long as there is none with a checkpoint it is the starter, and that is said, too.
+    """
     from engine.run_list import list_runs, resolve_run
+    from engine.starter import is_starter
     from tinygpt_tui.cli.output import narrate
     from tinygpt_tui.paths import user_paths
     from tinygpt_tui.safe_text import safe_line
 
     runs_dir = user_paths().runs_dir
     folder = resolve_run(runs_dir, run)
-    if run is None and (newest := list_runs(runs_dir)[0].run) != folder.name:
+    if run is not None:
+        return folder
+    if is_starter(folder):
+        narrate(
+            "note: no run has a checkpoint yet, so this is the built-in starter; your own begins with: tinygpt train tales"
+        )
+    elif (newest := list_runs(runs_dir)[0].run) != folder.name:
         narrate(
             f"note: {safe_line(newest)} is newer but has no checkpoint, so {safe_line(folder.name)} is taken"
         )

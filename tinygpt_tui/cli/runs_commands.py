@@ -40,8 +40,9 @@ JSON = typer.Option(False, "--json", help="One JSON object per line.")
     name="list",
 )
 def list_(as_json: bool = JSON) -> None:
-    """List every run, newest first."""
+    """List every run of your own, newest first."""
     from engine.run_list import list_runs
+    from engine.starter import find
     from tinygpt_tui.cli.output import emit, emit_json, narrate
     from tinygpt_tui.paths import user_paths
     from tinygpt_tui.safe_text import safe_line
@@ -52,7 +53,8 @@ def list_(as_json: bool = JSON) -> None:
             emit_json(run.to_json())
         return
     if not runs:
-        narrate("there are no runs yet; begin with: tinygpt train tales")
+        until = "; until then the built-in starter writes: tinygpt sample" if find() is not None else ""
+        narrate(f"there are no runs yet; begin with: tinygpt train tales{until}")
         return
     emit(f"{'run':<24} {'state':<9} {'step':>15} {'val_loss':>8} {'params':>7}  corpus")
     for run in runs:
@@ -255,9 +257,11 @@ def _ask(run: str, do: str, said: str, *, value: float | None = None, prompt: st
     from engine.control import request
     from engine.errors import UsageError
     from engine.runs import UNFINISHED
+    from engine.starter import refuse
     from tinygpt_tui.cli.output import narrate
 
     folder = _folder(run)
+    refuse(folder)
     if (state := folder.state()) not in UNFINISHED:
         more = " --steps N" if state == "done" else ""
         raise UsageError(

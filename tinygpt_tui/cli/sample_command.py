@@ -18,7 +18,7 @@ app = new_app()
 @command(
     app,
     """
-    tinygpt sample                                  # 500 characters from the newest run
+    tinygpt sample                                  # 500 characters from the newest run, at first from the built-in starter
     tinygpt sample tales -p "Once there was" -n 800 --temperature 0.6
     tinygpt sample novel --seed 42 > page.txt       # the same seed writes the same page
     echo "To be" | tinygpt sample shakespeare -p -  # the prompt from standard input
@@ -41,6 +41,7 @@ def sample(
 ) -> None:  # fmt: skip
     """Continue a text with a trained model."""
     from engine.errors import UsageError
+    from engine.starter import OPENING, is_starter
     from tinygpt_tui.cli.model_options import (
         explain_replacements,
         find_run,
@@ -62,14 +63,20 @@ def sample(
     text = _read_prompt() if prompt == "-" else prompt
     folder = find_run(run)
     loaded = load_run(folder, at, everything.engine.compile)
+    # What nobody has begun belongs to the text: it is written, and counts.
+    begun = OPENING[:wanted] if not text and is_starter(folder) else ""
     if note := explain_replacements(loaded.tokenizer.encode(text).replaced):
         narrate(f"note: {note}")
     from engine.generate import generate
 
-    pieces = generate(loaded.model, loaded.tokenizer, text, wanted, settings, dice, stops)
+    pieces = generate(
+        loaded.model, loaded.tokenizer, begun or text, wanted - len(begun), settings, dice, stops
+    )
     if text and not as_json and is_terminal(sys.stdout):
         emit(text, end="")
-    began, first, written, batch, sent = time.monotonic(), None, 0, "", 0.0
+    if not as_json:
+        emit(begun, end="")
+    began, first, written, batch, sent = time.monotonic(), None, len(begun), begun if as_json else "", 0.0
     for piece in pieces:
         now = time.monotonic()
         first = first if first is not None else now - began

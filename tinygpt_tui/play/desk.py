@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from engine import protocol as p
 from engine.errors import SettingsError, UsageError
 from engine.sampler_settings import KNOBS, NEUTRAL
+from engine.starter import OPENING
 from tinygpt_tui.play import turns
 from tinygpt_tui.play.hearing import MAX_SENT_CHARS, STOP_SECONDS, Act, Hearing, Writing
 from tinygpt_tui.play.history import History
@@ -90,6 +91,8 @@ class Desk(Hearing):
         """Puts a text behind the shown one and lets the model go on. An empty one only goes on."""
         model = self._need_model()
         self.history.add_prompt(text)
+        if not text and not self.session.length and not self.chat and self.is_built_in(model.run):
+            text = OPENING
         marks = model.turns if self.chat else None  # a player that dies takes the model's with it
         self.when_idle(lambda: self._submit(text, marks), (lambda: self._put(text, marks)) if text else None)
 

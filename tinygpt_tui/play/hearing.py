@@ -15,6 +15,7 @@ from typing import Literal
 
 from engine import protocol as p
 from engine.errors import TinygptError
+from engine.runs import STARTER
 from engine.sampler_settings import KNOBS, SamplerSettings
 from engine.window import window_start
 from tinygpt_tui.actions import BY_ID, shown_keys
@@ -89,6 +90,7 @@ class Hearing:
         alternatives: of the character pointed at, else of the last or next one; None where nothing is known.
         version: another number whenever anything here has changed.
         key_of: the key of an action as it is shown, for sentences.
+        is_built_in: whether a run is the starter; a person's own may have its name.
     """
 
     def __init__(
@@ -107,6 +109,7 @@ class Hearing:
         self.paused = False
         self.seed = 1
         self.stops: tuple[str, ...] = ()
+        self.is_built_in: Callable[[str], bool] = lambda run: run == STARTER
         self.chat = False
         self.alternatives: Alternatives | None = None
         self.version = 0
@@ -226,7 +229,8 @@ class Hearing:
             return
         self.model, self.loading, self._left, self._counted = ready, False, None, None
         if ready.run != self._met or not ready.turns:
-            self.chat = bool(ready.turns)
+            # The starter knows both, and tells tales first.
+            self.chat = bool(ready.turns) and not self.is_built_in(ready.run)
         self._met = ready.run
         for skipped in ready.skipped:
             self._tell(skipped, "warning")

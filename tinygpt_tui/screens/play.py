@@ -98,13 +98,13 @@ class PlayScreen(PlayDialogs, ModeScreen):
     def on_mount(self) -> None:
         # While there is nothing to write with, the single keys that lead to it must act.
         self.world.desk.key_of = self.playground.key_of
-        self._modelless = self.world.current_run is None
+        self._modelless = not self.world.can_write
         self.query_one(Transcript if self._modelless else Prompt).focus()
         self._show_all()
 
     def on_screen_resume(self, event: events.ScreenResume) -> None:
         self._shown = None
-        if self._modelless and self.world.current_run is not None:
+        if self._modelless and self.world.can_write:
             self._modelless = False
             self.query_one(Prompt).focus()
 
@@ -322,13 +322,8 @@ class PlayScreen(PlayDialogs, ModeScreen):
 
     def _take_run(self) -> None:
         """Writes with what there is as soon as there is something, and follows it while it trains."""
-        world = self.world
-        if (
-            world.desk.run is None
-            and (name := world.current_run) is not None
-            and world.shelf.row(name) is not None
-        ):
-            world.desk.use(name, follow=world.is_live(name))
+        if told := self.world.take_run():
+            self.playground.tell(told, seconds=8)
 
     def _turn(self, name: str, notches: int) -> None:
         self._set(name, SPECS[name].turned(self._values()[name], notches))

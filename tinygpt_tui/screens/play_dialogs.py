@@ -90,12 +90,13 @@ class PlayDialogs(_Base):
 
     def action_model(self) -> None:
         shelf = self.world.shelf
+        built_in = (shelf.built_in,) if shelf.built_in is not None else ()
         options = [
             (
                 row.name,
                 f"{figures.STATES.get(row.state, '?')} {row.label or row.name:<22} {figures.loss(row.val_loss):>6}  {row.corpus or ''}",
             )
-            for row in shelf.rows
+            for row in (*shelf.rows, *built_in)
         ]
 
         def use(name: str | None) -> None:

@@ -14,6 +14,7 @@ from rich.cells import cell_len, set_cell_size
 from engine.errors import CheckpointError
 from engine.reading import read_json
 from engine.relatives import relative
+from engine.starter import OPENING, folder_of
 from tinygpt_tui import figures
 from tinygpt_tui.play.desk import Desk, no_weights
 from tinygpt_tui.play.session import Mark, Session
@@ -105,6 +106,16 @@ def waiting_of(desk: Desk, picture: RunPicture | None = None) -> str:
             f"There is no model yet. Press {key('app.corpus')} to choose a text, "
             f"then {key('corpus.start')} to teach it to a model; in a minute it speaks."
         )
+    if desk.run is not None and desk.is_built_in(desk.run):
+        if desk.chat:
+            return "Say something to Pip, and press Enter.\nIt is small: it knows names, sums, colours, days and a few jokes."
+        return (
+            "Type how a tale begins, and press Enter.\n"
+            f"To talk instead: Esc, then {key('play.chat')}.\n\n"
+            "This small model is built in. It learned tales and small talk, "
+            f'and begins with "{OPENING.strip()}" when you press Enter alone.\n'
+            f"One of your own: Esc, {key('app.corpus')}, then {key('corpus.start')}."
+        )
     return (
         "Type how a text begins, and press Enter: the model goes on, character by character.\n\n"
         f"While it writes, {key('play.cooler')} and {key('play.hotter')} turn its temperature, "
@@ -157,7 +168,8 @@ def title_of(desk: Desk, label: str, room: int) -> str:
     if desk.model is None:
         return name
     told = f"{name} @ step {desk.model.step:,}"
-    if label and label != desk.run and cell_len(told) + len(desk.run) + 3 <= room:
+    named = label in ("", desk.run) or desk.is_built_in(desk.run)
+    if not named and cell_len(told) + len(desk.run) + 3 <= room:
         told = f"{name} · {safe_line(desk.run)} @ step {desk.model.step:,}"
     following = " · follows the training" if desk.following else ""
     if following and cell_len(told + following) > room:
@@ -193,7 +205,7 @@ def _label(told: str) -> str:
 def alphabet(runs_dir: Path, run: str) -> tuple[Callable[[str], bool] | None, Callable[[str], str] | None]:
     """Whether the run's model knows a character, and what it reads instead; None and None if it knows them all or that is not known."""
     try:
-        kept = read_json(runs_dir / run / "tokenizer.json", TOKENIZER_LIMIT)
+        kept = read_json(folder_of(runs_dir, run).tokenizer, TOKENIZER_LIMIT)
     except CheckpointError:
         return None, None
     symbols = kept.get("symbols")

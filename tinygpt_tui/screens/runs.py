@@ -17,6 +17,7 @@ from textual.containers import Vertical
 from textual.widgets import DataTable, Static
 
 from engine.errors import UsageError
+from engine.starter import refusal
 from tinygpt_tui import figures
 from tinygpt_tui.bindings import bindings
 from tinygpt_tui.files import here
@@ -110,7 +111,11 @@ class RunsScreen(ModeScreen):
         self.playground.try_to(self.action_open)
 
     def action_open(self) -> None:
-        self.world.chosen_run = self._chosen().name
+        row = self._chosen()
+        if row.built_in:  # nobody watched it learn, so there is nothing to look at
+            self.action_play()
+            return
+        self.world.chosen_run = row.name
         self.playground.go("train")
 
     def action_play(self) -> None:
@@ -119,7 +124,7 @@ class RunsScreen(ModeScreen):
         self.playground.go("play")
 
     def action_resume(self) -> None:
-        row = self._chosen()
+        row = self._own()
         if row.state == "done":
             if row.arch == "ngram":
                 raise UsageError(COUNTED)
@@ -133,7 +138,7 @@ class RunsScreen(ModeScreen):
         self.playground.go("train")
 
     def action_mark(self) -> None:
-        name = self._chosen().name
+        name = self._own().name
         if name in self._marked:
             self._marked.remove(name)
         elif len(self._marked) == MOST_COMPARED:
@@ -146,13 +151,13 @@ class RunsScreen(ModeScreen):
         names = [name for name in self._marked if self.world.shelf.row(name)]
         if not names:
             raise UsageError(f"No run is marked: mark two or more with {self._key('mark')} first.")
-        front = names[0] if len(names) > 1 else self._chosen().name
+        front = names[0] if len(names) > 1 else self._own().name
         self.world.chosen_run = front
         self.world.compared = tuple(name for name in names if name != front)
         self.playground.go("train")
 
     def action_rename(self) -> None:
-        row = self._chosen()
+        row = self._own()
 
         def rename(label: str | None) -> None:
             if label is not None:
@@ -162,7 +167,7 @@ class RunsScreen(ModeScreen):
         self.app.push_screen(AskLine("name", about, row.label), rename)
 
     def action_note(self) -> None:
-        row = self._chosen()
+        row = self._own()
 
         def note(text: str | None) -> None:
             if text is not None:
@@ -173,7 +178,7 @@ class RunsScreen(ModeScreen):
     def action_delete(self) -> None:
         """Asks, and moves the marked runs to the trash, or the one under the cursor where none is marked."""
         marked = [row for name in self._marked if (row := self.world.shelf.row(name)) is not None]
-        rows = marked or [self._chosen()]
+        rows = marked or [self._own()]
         names = ", ".join(called(row) for row in rows)
         them = "It" if len(rows) == 1 else "They"
 
@@ -205,7 +210,7 @@ class RunsScreen(ModeScreen):
         self.playground.tell(f"{self._called(name)} is back.")
 
     def action_export(self) -> None:
-        row = self._chosen()
+        row = self._own()
         self.world.shelf.export_checkpoint(row.name, here())
         self.playground.tell(f"Copying {called(row)} …", seconds=2)
 
@@ -225,6 +230,18 @@ class RunsScreen(ModeScreen):
                 return row
         raise UsageError("There is no run to choose here yet: start one in Corpus.")
 
+    def _own(self) -> RunRow:
+        """The row under the cursor, for whoever would change the run. Raises UsageError when there is none, or it is the starter."""
+        row = self._chosen()
+        if row.built_in:
+            raise refusal()
+        return row
+
+    def _rows(self) -> tuple[RunRow, ...]:
+        """What is listed: the runs, and after them the starter."""
+        shelf = self.world.shelf
+        return shelf.rows if shelf.built_in is None else (*shelf.rows, shelf.built_in)
+
     def _colours(self) -> tuple[str, ...]:
         """Those of the states; a theme's name changes before its colours do."""
         return tuple(self.app.theme_variables.get(name.removeprefix("$"), "") for name in COLOURS.values())
@@ -235,7 +252,8 @@ class RunsScreen(ModeScreen):
     def _fill(self) -> None:
         """Brings the table up to date; the cursor stays on its run, or near where it was."""
         table = self.query_one(RunTable)
-        rows = self.world.shelf.rows
+        rows = self._rows()
+        own = self.world.shelf.rows
         columns = columns_for(self.size.width - FRAME - (2 if table.show_vertical_scrollbar else 0))
         colours = self._colours()
         drawn: dict[str, tuple[object, ...]] = {
@@ -264,14 +282,15 @@ class RunsScreen(ModeScreen):
         self._columns, self._drawn = columns, drawn
         table.display = bool(rows)
         empty = self.query_one("#empty", Static)
-        empty.display = not rows
+        empty.display = not own
         corpus, start = self.playground.key_of("app.corpus"), self.playground.key_of("corpus.start")
+        none = "There is no run of your own yet." if rows else "There are no runs yet."
         empty.update(
-            f"There are no runs yet. Choose a text in Corpus ({corpus}) and press {start}, "
+            f"{none} Choose a text in Corpus ({corpus}) and press {start}, "
             "or start one in any terminal: tinygpt train tales --detach"
         )
         panel = self.query_one("#shelf")
-        panel.border_subtitle = f"{len(rows)} · {sum(row.live for row in rows)} training" if rows else ""
+        panel.border_subtitle = f"{len(own)} · {sum(row.live for row in own)} training" if own else ""
         self._show_detail()
 
     def _cell(self, row: RunRow, column: str) -> Text:
@@ -303,11 +322,17 @@ class RunsScreen(ModeScreen):
             return
         about.display = True
         about.border_title = title_of(called(row))
+        about_it = "learned" if row.built_in else "learns"
+        state = (
+            f"{row.state}: it came with tinygpt, and writes until you have a model"
+            if row.built_in
+            else row.state
+        )
         facts = [
-            f"{figures.STATES.get(row.state, '?')} {row.state}"
+            f"{figures.STATES.get(row.state, '?')} {state}"
             + (f": {safe_line(row.reason)}" if row.reason else ""),
             f"{safe_line(row.arch or 'model')} · {figures.count(row.params)} parameters · "
-            f"learns {safe_line(row.corpus or 'an unknown text')} · {figures.size(row.size)} on disk",
+            f"{about_it} {safe_line(row.corpus or 'an unknown text')} · {figures.size(row.size)} on disk",
             safe_line(str(row.path)),
         ]
         if row.notes:

@@ -1,6 +1,6 @@
-"""The first launch: something speaks within a second, and one key starts a model that learns to do better.
+"""The first launch: something speaks within a second, one key starts a model that learns to do better, one leads to the starter.
 
-Nobody has a model yet, so Shannon's procedure of 1948 speaks (`tinygpt_tui.play.shannon`), climbing from noise to something like words,
+Nobody has trained a model yet, so Shannon's procedure of 1948 speaks (`tinygpt_tui.play.shannon`), climbing from noise to something like words,
 a line for each letter more that it remembers.
 """
 
@@ -31,7 +31,7 @@ LOGO = """\
  │  │ │││ └┬┘ │ ┬ ├─┘  │
  ┴  ┴ ┘└┘  ┴  └─┘ ┴    ┴"""
 ABOUT = (
-    "No model yet: only chance, choosing each letter by the few before it, as Claude Shannon did in 1948. "
+    "This is no model yet: only chance, choosing each letter by the few before it, as Claude Shannon did in 1948. "
     "A GPT begins with noise, too, and learns to look further back. Give it a minute or two."
 )
 
@@ -40,12 +40,12 @@ _FRAME = 8  # cells beside the voice at the left and right: margins, border, pad
 
 
 class WelcomeScreen(ModeScreen):
-    """A voice and three choices."""
+    """A voice and a few choices."""
 
     mode = "welcome"
     CSS_PATH = "welcome.tcss"
     BINDINGS: ClassVar[list[Any]] = bindings("welcome")
-    HELP = "Start a model on the built-in tales, or go elsewhere: every mode is one key away."
+    HELP = "Start a model on the built-in tales, play with the built-in starter, or go elsewhere: every mode is one key away."
 
     def __init__(self) -> None:
         super().__init__()
@@ -106,8 +106,10 @@ class WelcomeScreen(ModeScreen):
     def _choices(self) -> Text:
         """The keys that lead on; they can be clicked."""
         text = Text(end="")
+        starter = (("welcome.play", "play and talk with a small built-in GPT"),)
         for action, does in (
             ("welcome.begin", "train a small GPT on these tales, and watch"),
+            *(starter if self.world.shelf.built_in is not None else ()),
             ("welcome.corpus", "choose another text, or one of your own"),
             ("app.help", "what every key does"),
         ):

@@ -11,12 +11,14 @@ import time
 from collections import deque
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from engine.errors import CheckpointError, TinygptError, UsageError
 from engine.run_list import folders_in, own_run, summary_of
-from engine.runs import UNFINISHED, Meta, RunFolder
+from engine.runs import STARTER, UNFINISHED, Meta, RunFolder
+from engine.starter import SHOWN, find
 from engine.trash import Trashed, restore_run, trash_run
 from tinygpt_tui.sources.errand import Errand
 from tinygpt_tui.sources.run_export import export_run
@@ -41,6 +43,7 @@ class RunRow:
         created: when, in seconds since 1970; None if not known.
         label, notes: what a person wrote about it.
         reason: why it is damaged, or "".
+        built_in: it is the starter, which is nobody's run.
     """
 
     name: str
@@ -57,6 +60,7 @@ class RunRow:
     notes: str
     reason: str
     path: Path
+    built_in: bool = False
 
     @property
     def live(self) -> bool:
@@ -105,6 +109,16 @@ class RunShelf:
         return self._rows
 
     @property
+    def built_in(self) -> RunRow | None:
+        """The starter, which is none of the runs; None if this installation lacks it, or a person's run has its name."""
+        return None if any(row.name == STARTER for row in self._rows) else self._starter
+
+    @cached_property
+    def _starter(self) -> RunRow | None:
+        folder = find()
+        return None if folder is None else replace(_row_of(folder), label=SHOWN, built_in=True)
+
+    @property
     def complete(self) -> bool:
         """Whether every run has been looked at once."""
         return self._whole
@@ -129,7 +143,9 @@ class RunShelf:
         self._look(time.perf_counter() + seconds)
 
     def row(self, name: str) -> RunRow | None:
-        return next((row for row in self._rows if row.name == name), None)
+        """The run of this name, or the starter."""
+        found = next((row for row in self._rows if row.name == name), None)
+        return self.built_in if name == STARTER and found is None else found
 
     def newest_live(self) -> str | None:
         """The newest run that is being trained, or None."""
