@@ -230,8 +230,8 @@ MISTAKES = {
     "a slope": ("learning.c", "2 * k->hidden[i] : 0", "k->hidden[i] : 0", "the gradients differ by"),
     "a mirror": (
         "learning.c",
-        "square[(size_t)j * n + i] = square[(size_t)i * n + j];",
-        "square[(size_t)i * n + j] += 0;",
+        "transpose((uint32_t *)square + (size_t)top * n + left,",
+        "transpose((uint32_t *)square + (size_t)left * n + top,",
         "the orthogonal matrices differ by",
     ),
     "a mean": ("learning.c", "(s[j] - mean) * factor", "s[j] * factor", "the gradients differ by"),
