@@ -8,7 +8,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -96,7 +96,9 @@ class World:
         with pytest.raises(Died):
             self.train(folder, say, **options)
 
-    def spawn(self, folder: RunFolder, *options: str) -> subprocess.Popen[bytes]:
+    def spawn(
+        self, folder: RunFolder, *options: str, environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
         """A trainer in a process of its own, as the interface starts one; killed after the test at the latest."""
         child = subprocess.Popen(
             [sys.executable, "-m", "engine", "train", str(folder.path), *options],
@@ -104,7 +106,7 @@ class World:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, **(environment or {}), "OMP_NUM_THREADS": "1"},
         )
         self.children.append(child)
         return child

@@ -38,26 +38,16 @@ class Pair:
 
     def __init__(self, world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         self.world, self._monkeypatch = world, monkeypatch
-        self.other: subprocess.Popen[str] | None = None
+        self.other: subprocess.Popen[bytes] | None = None
 
-    def start(self, folder: RunFolder, rank: int, port: int, *options: str) -> subprocess.Popen[str]:
+    def start(self, folder: RunFolder, rank: int, port: int, *options: str) -> subprocess.Popen[bytes]:
         places = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2}
         places |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
         environment = {name: str(value) for name, value in places.items()}
         if rank == 1:
             for name, value in (environment | {"RANK": "0", "LOCAL_RANK": "0"}).items():
                 self._monkeypatch.setenv(name, value)
-        child = subprocess.Popen(
-            [sys.executable, "-m", "engine", "train", str(folder.path), *options],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, **environment, "OMP_NUM_THREADS": "1"},
-        )
-        self.world.children.append(child)
-        return child
+        return self.world.spawn(folder, *options, environment=environment)
 
     def train(
         self, folder: RunFolder, say: Callable[[Event], None] = lambda event: None, **options: Any
@@ -74,7 +64,7 @@ class Pair:
         """The other one's exit code and words."""
         assert self.other is not None and self.other.stdout is not None
         code = self.other.wait(timeout=120)
-        return code, "".join(line for line in self.other.stdout if line.startswith("error"))
+        return code, "".join(line.decode() for line in self.other.stdout if line.startswith(b"error"))
 
 
 def free_port() -> int:
