@@ -32,6 +32,12 @@ NANOGPT: dict[str, Any] = {
     "beta2": 0.99, "weight_decay": 0.1, "warmup_steps": 100, "decay": "cosine", "clip": 1.0,
 }  # fmt: skip
 
+SIDES = {
+    "ours": "at its shape",
+    "adamw": "at its shape, with the reference's optimizer",
+    "ladder": "at the shape it chooses for 3 minutes",
+}
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text", default="tales", help="a corpus of the catalogue, or a file")
@@ -48,6 +54,7 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
         shape = {"batch_size": batch, "block_size": block, "dropout": 0.0}
         sides = {
             "ours": ask_for(options.text, size, {**shape, "time": 60.0}, seconds),
+            "adamw": ask_for(options.text, size, {**shape, "time": 60.0, "optimizer": "adamw"}, seconds),
             "reference": ask_for(options.text, size, {**NANOGPT, **shape, "steps": 100_000}, seconds),
         }
         if size == "0.8m":
@@ -58,9 +65,7 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
                 found[name].append(ask("benchmarks.training_speed", *arguments))
         reference = found.pop("reference")
         for name, ours in found.items():
-            yield compared(
-                "at its shape" if name == "ours" else "at the shape it chooses for 3 minutes", ours, reference
-            )
+            yield compared(SIDES[name], ours, reference)
 
 
 def ask_for(text: str, size: str, values: dict[str, Any], seconds: float) -> tuple[str, ...]:

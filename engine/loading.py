@@ -133,8 +133,7 @@ def _config(folder: RunFolder, info: dict[str, Any]) -> ModelConfig:
 
 def _shapes(config: ModelConfig) -> dict[str, Tensor]:
     """The tensors of a model without their memory."""
-    with torch.device("meta"):
-        return models.build(config).state_dict()
+    return models.outline(config)
 
 
 def _size(shapes: dict[str, Tensor]) -> int:

@@ -12,7 +12,9 @@ from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
+from models.compiled_muon import Trained
 from models.learning import Learner
 
 # The quintic that pushes singular values towards 1 fastest (Jordan et al. 2024, "Muon").
@@ -55,25 +57,14 @@ class Optimizer:
         rest = [(n, p) for n, p in named if n not in taken]
         self.lr, self.muon_lr = lr, muon_lr
         self._names: dict[Tensor, str] = {p: n for n, p in named}
-        self._adamw = torch.optim.AdamW(
-            [
-                {"params": [p for _, p in rest if p.ndim >= 2], "weight_decay": weight_decay},
-                {"params": [p for _, p in rest if p.ndim < 2], "weight_decay": 0.0},
-            ],
-            lr=lr,
-            betas=betas,
-            eps=1e-10 if muon else 1e-8,
-            fused=True,
-        )
+        self._adamw = AdamW((p for _, p in rest), betas, weight_decay, eps=1e-10 if muon else 1e-8)
         self._muon = (
             Muon((p for _, p in matrices), momentum, muon_weight_decay, dtype, learner) if matrices else None
         )
 
     def step(self, factor: float) -> None:
         """One update with every learning rate multiplied by `factor`, the schedule's value for this step."""
-        for group in self._adamw.param_groups:
-            group["lr"] = self.lr * factor
-        self._adamw.step()
+        self._adamw.step(self.lr * factor)
         if self._muon:
             self._muon.step(self.muon_lr * factor)
 
@@ -92,19 +83,53 @@ class Optimizer:
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Takes back what `state` gave. Raises KeyError or ValueError when a tensor is missing or has another shape."""
         updated = any(key.startswith("adamw.") for key in tensors)  # else no update had happened yet
-        for group in self._adamw.param_groups if updated else ():
-            for p in group["params"]:
-                name = self._names[p]
-                step = tensors[f"adamw.step.{name}"]
-                self._adamw.state[p] = {
-                    # The fused kernel wants its counter beside the weights.
-                    "step": _like(torch.zeros((), device=p.device), step),
-                    "exp_avg": _like(p, tensors[f"adamw.exp_avg.{name}"]),
-                    "exp_avg_sq": _like(p, tensors[f"adamw.exp_avg_sq.{name}"]),
-                }
+        for p in self._adamw.parameters if updated else ():
+            name = self._names[p]
+            step = tensors[f"adamw.step.{name}"]
+            self._adamw.state[p] = {
+                # The fused kernel wants its counter beside the weights.
+                "step": _like(torch.zeros((), device=p.device), step),
+                "exp_avg": _like(p, tensors[f"adamw.exp_avg.{name}"]),
+                "exp_avg_sq": _like(p, tensors[f"adamw.exp_avg_sq.{name}"]),
+            }
         if self._muon:
             for p in self._muon.momentum:
                 self._muon.momentum[p].copy_(_like(p, tensors[f"muon.momentum.{self._names[p]}"]))
+
+
+class AdamW:
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019), by torch's fused kernel.
+
+    `torch.optim.AdamW` is the same around the same kernel, but the first optimizer that is built loads torch's compiler, which takes
+    a second of every run.
+    """
+
+    def __init__(
+        self, parameters: Iterable[nn.Parameter], betas: tuple[float, float], weight_decay: float, eps: float
+    ) -> None:
+        self.parameters = list(parameters)
+        self.state: dict[Tensor, dict[str, Tensor]] = {}  # begins with a parameter's first gradient
+        self._betas, self._weight_decay, self._eps = betas, weight_decay, eps
+
+    @torch.no_grad()
+    def step(self, lr: float) -> None:
+        for weight_decay, least, most in ((self._weight_decay, 2, math.inf), (0.0, 0, 1)):
+            moved = [p for p in self.parameters if p.grad is not None and least <= p.ndim <= most]
+            states = [self._state(p) for p in moved]
+            adamw(
+                list(moved), [p.grad for p in moved if p.grad is not None], [s["exp_avg"] for s in states],
+                [s["exp_avg_sq"] for s in states], [], [s["step"] for s in states], fused=True, amsgrad=False, maximize=False,
+                beta1=self._betas[0], beta2=self._betas[1], lr=lr, weight_decay=weight_decay, eps=self._eps,
+            )  # fmt: skip
+
+    def _state(self, parameter: Tensor) -> dict[str, Tensor]:
+        if parameter not in self.state:
+            self.state[parameter] = {
+                "step": torch.zeros((), device=parameter.device),
+                "exp_avg": torch.zeros_like(parameter),
+                "exp_avg_sq": torch.zeros_like(parameter),
+            }
+        return self.state[parameter]
 
 
 class Muon:
@@ -128,6 +153,18 @@ class Muon:
 
     @torch.no_grad()
     def step(self, lr: float) -> None:
+        if self._learner is not None:
+            self._learner.muon.step(
+                [
+                    Trained(*squares)
+                    for p, momentum in self.momentum.items()
+                    if p.grad is not None
+                    for squares in zip(_squares(p.data), _squares(p.grad), _squares(momentum), strict=True)
+                ],
+                [NEWTON_SCHULZ] * STEPS,
+                lr=lr, momentum=self._beta, weight_decay=self._weight_decay,
+            )  # fmt: skip
+            return
         batches: dict[tuple[int, int], list[tuple[Tensor, Tensor]]] = defaultdict(list)
         for p, buffer in self.momentum.items():
             if p.grad is None:
@@ -139,11 +176,7 @@ class Muon:
                 wide = piece if rows <= columns else piece.T
                 batches[(wide.size(0), wide.size(1))].append((weight, wide))
         for pairs in batches.values():
-            updates = [u for _, u in pairs]
-            if self._learner is not None:
-                orthogonal = self._learner.orthogonalise(updates, [NEWTON_SCHULZ] * STEPS)
-            else:
-                orthogonal = orthogonalize(updates, self._dtype)
+            orthogonal = orthogonalize([u for _, u in pairs], self._dtype)
             for (weight, _), update in zip(pairs, orthogonal, strict=True):
                 rows, columns = weight.shape
                 weight.mul_(1 - lr * self._weight_decay)

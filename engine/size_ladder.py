@@ -16,6 +16,9 @@ from models.config import SIZES, ModelConfig, heads
 
 # What a training step costs: two operations a weight forward, twice that backward.
 OPERATIONS_PER_WEIGHT = 6
+# What a process takes on with its first update, whatever it trains: threads, and what libraries keep for them.
+LOADED_BYTES = 30_000_000
+KERNEL_TOKENS = 512  # that a thread of the compiled kernels sees through at a time: CHUNK_TOKENS of models/c/learning.c
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ def fit(
         passes = recipe.steps * recipe.tokens_per_step / max(1, corpus_tokens)
         # A model much smaller than the text cannot learn it by heart, however often it reads it.
         by_heart = passes * min(1.0, _weights(recipe, vocab_size) / max(1, corpus_tokens))
-        recipe = replace(recipe, dropout=0.2 if by_heart > 15 else 0.1 if by_heart > 6 else 0.0)
+        recipe = replace(recipe, dropout=0.2 if by_heart > 18 else 0.1 if by_heart > 10 else 0.0)
     return recipe
 
 
@@ -120,15 +123,43 @@ def _weights(recipe: Recipe, vocab_size: int) -> int:
 
 
 def training_bytes(recipe: Recipe, vocab_size: int, weights: int) -> int:
-    """Bytes that training takes at its peak, roughly: weights, gradient, optimizer, and the activations of one micro-batch."""
+    """Bytes that training takes at its peak, within three tenths, beyond what a process takes that has loaded torch.
+
+    Weights and what the optimizer remembers are always there; gradients and the activations of one micro-batch come and go, as do the
+    copies that a checkpoint is written from.
+    """
     if recipe.arch == "ngram":
         return 0
-    windows = min(recipe.micro_batch or recipe.batch_size, recipe.batch_size)
-    tokens = windows * recipe.block_size
-    width = {"bfloat16": 2, "float64": 8}.get(recipe.dtype, 4)
-    # Per layer and token: about 32 vectors of the stream's width kept for the backward pass; then the logits, thrice.
-    activations = tokens * (32 * recipe.n_embd * recipe.n_layer * width + 3 * 4 * vocab_size)
+    wide = 8 if recipe.dtype == "float64" else 4
+    matrices = 12 * recipe.n_layer * recipe.n_embd**2
+    muon = matrices if recipe.optimizer == "muon" else 0
+    remembered = muon + 2 * (weights - muon)
+    saving = 4 * weights + 2 * wide * remembered
+    if recipe.kernels == "compiled":
+        learning, moving = _compiled_bytes(recipe, vocab_size, weights), 0
+    else:
+        learning, moving = 0, wide * weights + max(_activations(recipe, vocab_size, wide), 3 * wide * muon)
+    return LOADED_BYTES + wide * (weights + remembered) + learning + max(saving, moving)
+
+
+def _activations(recipe: Recipe, vocab_size: int, wide: int) -> int:
+    """Bytes that torch keeps of one micro-batch on its way back."""
+    tokens = min(recipe.micro_batch or recipe.batch_size, recipe.batch_size) * recipe.block_size
+    width = 2 if recipe.dtype == "bfloat16" else wide
+    # Per layer and token about 32 vectors of the stream's width; then the logits, thrice.
+    kept = tokens * (32 * recipe.n_embd * recipe.n_layer * width + 3 * 4 * vocab_size)
     # No fused kernel drops attention weights on a processor, so they are all kept, about four times.
     if recipe.dropout:
-        activations += tokens * 4 * recipe.n_head * recipe.block_size * recipe.n_layer * max(4, width)
-    return 4 * max(4, width) * weights + activations
+        kept += tokens * 4 * recipe.n_head * recipe.block_size * recipe.n_layer * wide
+    return kept
+
+
+def _compiled_bytes(recipe: Recipe, vocab_size: int, weights: int) -> int:
+    """Bytes of the compiled kernels (models/c): the matrices packed for both directions, and for every thread gradients and room."""
+    width, layers, block = recipe.n_embd, recipe.n_layer, recipe.block_size
+    # Each matrix twice, with a panel of 64 in reserve at either side.
+    packed = 2 * (12 * layers * width**2 + vocab_size * width) + 64 * (16 * layers * width + vocab_size + width)
+    tokens = max(1, KERNEL_TOKENS // block) * block
+    room = tokens * ((10 * layers + 17) * width + vocab_size + 64) + 6 * block * width // recipe.n_head
+    orthogonal = 13 * width**2 if recipe.optimizer == "muon" else 0
+    return 4 * (packed + max(1, recipe.threads) * (weights + room + orthogonal))

@@ -57,7 +57,7 @@ def settle(
     machine = probe(values.get("dtype", "auto"), values.get("threads", 0))
     operations_per_second = 0.0
     if seconds is not None and arch != "ngram":
-        machine, operations_per_second = measure(machine, arch, vocab_size, values, min(2.0, 0.05 * seconds))
+        machine, operations_per_second = measure(machine, arch, vocab_size, values, min(1.0, 0.05 * seconds))
         operations_per_second *= processes
     elif values.get("kernels", "auto") != "eager" and can_compile(arch, machine):
         machine = replace(machine, kernels="compiled")
@@ -137,8 +137,7 @@ def _training_speed(setting: Machine, arch: str, vocab_size: int, seconds: float
 
 def count_weights(config: ModelConfig) -> int:
     """Trained values of a model, without allocating it."""
-    with torch.device("meta"):
-        return models.build(config).num_params()
+    return sum(weight.numel() for weight in models.outline(config).values())
 
 
 def memory_estimate(recipe: Recipe, vocab_size: int) -> int:

@@ -118,8 +118,7 @@ def with_figures(card: str, figures: Mapping[str, str]) -> str:
 def _check_size(values: Mapping[str, Any], text: str) -> None:
     """Refuses, before minutes are spent, what could never be small enough."""
     shape = {name: value for name, value in values.items() if name != "time"}
-    with torch.device("meta"):
-        least = least_bytes(models.build(Recipe(**shape).model_config(len(set(text)))).state_dict())
+    least = least_bytes(models.outline(Recipe(**shape).model_config(len(set(text)))))
     if least > MOST_BYTES:
         raise RunError(f"Such a model has {least:,} bytes, of which {MOST_BYTES:,} are allowed: choose a smaller one.")  # fmt: skip
 

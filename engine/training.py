@@ -205,13 +205,16 @@ class Training:
             loss += self._backward(x.to(job.device), y.to(job.device), part)
         parameters = [p for p in job.model.parameters() if p.grad is not None]
         loss = team.total(parameters, loss)
-        norm = torch.nn.utils.clip_grad_norm_(parameters, recipe.clip or math.inf)
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
         loss_value, norm_value = loss.item(), norm.item()
         if not (math.isfinite(loss_value) and math.isfinite(norm_value)):
             raise RunError(
                 f"The {'loss' if not math.isfinite(loss_value) else 'gradient'} is not finite at step {step}, so the "
                 f"run stops before it spoils the weights; train anew with a lower learning rate (--set lr=..., muon_lr=...)."
             )
+        if recipe.clip and norm_value > recipe.clip:
+            torch.nn.utils.clip_grads_with_norm_(parameters, recipe.clip, norm)
         job.optimizer.step(factor)
         for p in parameters:
             p.grad = None

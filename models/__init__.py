@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from models.config import ARCHITECTURES, SIZES, ModelConfig, sized
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from models.interface import LanguageModel
 
-__all__ = ["ARCHITECTURES", "SIZES", "ModelConfig", "build", "sized"]
+__all__ = ["ARCHITECTURES", "SIZES", "ModelConfig", "build", "outline", "sized"]
 
 
 def build(config: ModelConfig) -> LanguageModel:
@@ -26,3 +29,27 @@ def build(config: ModelConfig) -> LanguageModel:
     from models.ngram import NGram
 
     return NGram(config)
+
+
+def outline(config: ModelConfig) -> dict[str, Tensor]:
+    """The weights of a transformer of `config`, by name, with shapes but neither memory nor values: to be counted or compared.
+
+    `torch.device("meta")` alone would do, but giving values to what has no memory makes torch load its compiler, which takes a second.
+    """
+    import torch
+    from torch.nn import init
+    from torch.overrides import TorchFunctionMode
+
+    class Valueless(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            kwargs = kwargs or {}
+            if func in (init.normal_, init.uniform_, init.kaiming_uniform_, init.zeros_):
+                return kwargs.get("tensor", *args[:1])
+            if func is torch.empty:
+                kwargs = {**kwargs, "device": "meta"}
+            return func(*args, **kwargs)
+
+    # What is computed for every position is no weight of the modern one, and may be large.
+    shape = replace(config, block_size=1) if config.arch == "modern" else config
+    with Valueless():
+        return build(shape).state_dict()

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 SOURCES = Path(__file__).with_name("c")
@@ -27,12 +28,14 @@ ROOT = Path(__file__).resolve().parents[1]
 # Sums may be fused and errno left alone, but nothing may be put into another order: a text must not depend on the compiler's taste.
 FLAGS = (
     "-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math",
-    "-shared", "-fPIC", "-pthread",
+    "-fPIC", "-pthread",
 )  # fmt: skip
+FAILED = "the compiler failed"
 COMPILERS = ("cc", "gcc", "clang")
 PATIENCE = 120.0  # seconds after which a process that was to make it is taken for dead
 
 _folder: Path | None = None
+_maker: subprocess.Popen[bytes] | None = None  # the process that we asked for it
 
 
 def use(folder: Path | None) -> None:
@@ -42,7 +45,10 @@ def use(folder: Path | None) -> None:
 
 
 def library(*, wait: bool = False) -> ctypes.CDLL | None:
-    """The kernel, or None where there is none (yet). The first time, it is asked for; or, if one is ready to `wait`, made."""
+    """The kernel, or None where there is none (yet).
+
+    The first time, it is asked for; if one is ready to `wait`, that ends when it is made, by whoever was asked or by us.
+    """
     if _folder is None or not (name := file_name()):
         return None
     path = _folder / name
@@ -50,8 +56,9 @@ def library(*, wait: bool = False) -> ctypes.CDLL | None:
         if not wait:
             _ask_for(path)
             return None
-        with contextlib.suppress(OSError):
-            make(_folder)
+        if not _made_by_another(path):
+            with contextlib.suppress(OSError):
+                make(_folder)
     return _loaded(path) if path.exists() else None
 
 
@@ -102,8 +109,15 @@ def make(folder: Path) -> str:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".kernel-", dir=folder) as work:
         made = Path(work) / name
-        units = [str(path) for path in sorted(SOURCES.glob("*.c"))]
-        problem = _run([str(compiler), *FLAGS, "-o", str(made), *units, "-lm"], "the compiler failed")
+        units = {str(path): f"{work}/{path.stem}.o" for path in sorted(SOURCES.glob("*.c"))}
+        with ThreadPoolExecutor() as side_by_side:
+            tries = side_by_side.map(
+                lambda unit: _run([str(compiler), *FLAGS, "-c", "-o", units[unit], unit], FAILED), units
+            )
+        problem = next(filter(None, tries), "")
+        if not problem:
+            linking = [str(compiler), *FLAGS, "-shared", "-o", str(made), *units.values(), "-lm"]
+            problem = _run(linking, FAILED)
         if not problem:
             problem = _run(
                 [sys.executable, "-m", "models.kernel_proof", str(made)], "it does not say what torch says"
@@ -123,19 +137,40 @@ def _loaded(path: Path) -> ctypes.CDLL | None:
         return None
 
 
+def _made_by_another(path: Path) -> bool:
+    """Waits for the process that was asked for it, as long as that lives; whether it came to an end with it."""
+    asked, patience = path.with_suffix(".asked"), time.monotonic() + PATIENCE
+    while not path.exists() and not path.with_suffix(".failed").exists():
+        try:
+            maker = int(asked.read_text(encoding="ascii") or 0)
+            if maker:  # else it is just being started
+                os.kill(maker, 0)
+        except (OSError, ValueError):
+            break
+        if time.monotonic() > patience or (_maker is not None and _maker.poll() is not None):
+            break
+        time.sleep(0.02)
+    return path.exists() or path.with_suffix(".failed").exists()
+
+
 def _ask_for(path: Path) -> None:
     """Starts the process that makes it, unless one has been started a moment ago; it outlives us if need be."""
+    global _maker
     asked = path.with_suffix(".asked")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if asked.exists() and time.time() - asked.stat().st_mtime > PATIENCE:
             asked.unlink()
         asked.touch(exist_ok=False)
-        subprocess.Popen(
+        _maker = subprocess.Popen(
             [sys.executable, "-m", "models.kernel", str(path.parent)],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             start_new_session=True, cwd=ROOT,
         )  # fmt: skip
+        with asked.open(
+            "r+", encoding="ascii"
+        ) as about:  # unless it has been taken away by one who was quick
+            about.write(str(_maker.pid))
     except OSError:
         pass  # asked for already, or nothing can be written: then it is done without
 

@@ -8,13 +8,13 @@ calls none. Everything else of the training stays with torch: optimizers, schedu
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from models import compiled
+from models.compiled_muon import CompiledMuon
 from models.interface import LanguageModel
 from models.modern import EARLIER, Modern
 
@@ -84,37 +84,6 @@ def knows_bfloat16(library: ctypes.CDLL) -> bool:
     return bool(ctypes.c_int.in_dll(library, "learns_bfloat16").value)
 
 
-class Orthogonaliser:
-    """Newton-Schulz by the kernel, for Muon: `engine.optim.orthogonalize` says what it computes."""
-
-    def __init__(self, library: ctypes.CDLL, threads: int, *, bfloat16: bool) -> None:
-        self._library, self._threads, self._bfloat16 = library, threads, bfloat16
-        library.orthogonal_floats.restype = ctypes.c_size_t
-        self._scratch = torch.empty(0)
-
-    def __call__(self, matrices: list[Tensor], coefficients: Sequence[tuple[float, float, float]]) -> Tensor:
-        """
-        Args:
-            matrices: n of shape (rows, columns), rows <= columns, float32.
-            coefficients: those of each iteration: of a matrix, of its cube, of its fifth power.
-
-        Returns:
-            (n, rows, columns) with singular values near 1.
-        """
-        stack = torch.stack(matrices)
-        n, rows, columns = stack.shape
-        needed = n * int(self._library.orthogonal_floats(rows, columns))
-        if self._scratch.numel() < needed:
-            self._scratch = torch.empty(needed)
-        by = torch.tensor(coefficients, dtype=torch.float32)
-        with compiled.turn:
-            self._library.orthogonalise(
-                ctypes.c_void_p(stack.data_ptr()), n, rows, columns, len(coefficients), ctypes.c_void_p(by.data_ptr()),
-                int(self._bfloat16), ctypes.c_void_p(self._scratch.data_ptr()), self._threads,
-            )  # fmt: skip
-        return stack
-
-
 class Learner:
     """A model's parameters, where they are, with room for the gradients of every thread.
 
@@ -124,7 +93,7 @@ class Learner:
     def __init__(self, model: Modern, library: ctypes.CDLL, threads: int, *, bfloat16: bool) -> None:
         config = model.config
         self._library, self._config, self._model = library, config, model
-        self.orthogonalise = Orthogonaliser(library, threads, bfloat16=bfloat16)
+        self.muon = CompiledMuon(library, threads, bfloat16=bfloat16)
         library.learn.restype = ctypes.c_double
         library.learn.argtypes = (*[ctypes.c_void_p] * 3, ctypes.c_int, ctypes.c_float, ctypes.c_int)
         library.scratch_floats.restype = ctypes.c_size_t

@@ -85,12 +85,11 @@ def test_changes_of_course_after_the_last_checkpoint_are_made_again_at_their_ste
     killed, whole = world.run("killed", **values), world.run("whole", **values)
     asked = [("lr", 0.5), ("sample", 30, "the cat"), ("extend", 4)]
     child = world.spawn(killed)
-    # It is held by the file of requests until everything stands there, and then by the pause.
     world.until(lambda: child.poll() is not None or (world.steps(killed) or [(0,)])[-1][0] >= 25)
-    for do, *rest in asked:
+    # The pause holds it until everything is asked and obeyed, all at one step.
+    for do, *rest in [("pause",), *asked]:
         request(killed, do, *rest)
-    request(killed, "pause")
-    world.until(lambda: child.poll() is not None or any(c.do == "pause" for c in of(Control, killed)))
+        world.until(lambda do=do: child.poll() is not None or any(c.do == do for c in of(Control, killed)))
     child.kill()
     assert child.wait() == -signal.SIGKILL
     turned = of(Control, killed)[0].step

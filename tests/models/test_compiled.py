@@ -195,6 +195,8 @@ def compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
     kernel.file_name.cache_clear()
     yield script
+    if kernel._maker is not None:
+        kernel._maker.wait(timeout=60)
     kernel.use(None)
     kernel.file_name.cache_clear()
 
@@ -210,6 +212,27 @@ def test_a_compiler_that_fails_is_asked_once_and_its_last_word_kept(compiler: Pa
     assert kernel.library() is None
     assert kernel.state() == "the compiler failed: no such thing"
     assert [path.suffix for path in kernels.iterdir()] == [".failed"]  # nobody has been asked again
+
+
+@pytest.mark.parametrize("maker", ["alive", "dead", "nobody"])
+def test_who_waits_for_a_kernel_that_another_makes_does_not_make_it_too(
+    maker: str, compiler: Path, tmp_path: Path
+) -> None:
+    calls = tmp_path / "calls"
+    compiler.write_text(f"#!/bin/sh\necho call >> {calls}\nexit 1\n")
+    kernel.file_name.cache_clear()
+    kernels = tmp_path / "kernels"
+    kernel.use(kernels)
+    if maker == "alive":
+        assert kernel.library() is None  # asks for it
+    elif maker == "dead":
+        gone = subprocess.Popen(["true"])
+        gone.wait()
+        kernels.mkdir()
+        (kernels / kernel.file_name()).with_suffix(".asked").write_text(str(gone.pid))
+    assert kernel.library(wait=True) is None
+    assert kernel.state().startswith("the compiler failed")
+    assert len(calls.read_text().splitlines()) == len(list(kernel.SOURCES.glob("*.c")))
 
 
 def test_code_that_does_not_run_or_says_something_else_is_not_used(compiler: Path, tmp_path: Path) -> None:
@@ -229,10 +252,10 @@ MISTAKES = {
     ),
     "a slope": ("learning.c", "2 * k->hidden[i] : 0", "k->hidden[i] : 0", "the gradients differ by"),
     "a mirror": (
-        "learning.c",
+        "muon.c",
         "transpose((uint32_t *)square + (size_t)top * n + left,",
         "transpose((uint32_t *)square + (size_t)left * n + top,",
-        "the orthogonal matrices differ by",
+        "the steps of Muon differ by",
     ),
     "a mean": ("learning.c", "(s[j] - mean) * factor", "s[j] * factor", "the gradients differ by"),
 }

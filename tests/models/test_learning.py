@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from models import ModelConfig, build
 from models.interface import LanguageModel
-from models.kernel_proof import SHAPES, VOCAB, largest_slip, largest_stray, stirred
-from models.learning import Learner, Orthogonaliser, learner
+from models.kernel_proof import SHAPES, VOCAB, largest_slip, stirred
+from models.learning import Learner, learner
 
 
 def lesson(model: LanguageModel, windows: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
@@ -112,19 +112,6 @@ def test_the_gradient_under_dropout_is_the_slope_of_the_loss_under_the_same_drop
             below = compiled.gradient(x, y, 1.0, 5)
             parameter.add_(direction, alpha=step)
         assert (above - below) / (2 * step) == pytest.approx(float(slopes[name].norm()), rel=0.02), name
-
-
-def test_orthogonal_matrices_are_torchs_and_the_same_on_any_number_of_threads(library: ctypes.CDLL) -> None:
-    assert largest_stray(library, False) < 1e-5
-    matrices = list(torch.randn(5, 24, 50, generator=torch.Generator().manual_seed(8)))
-    before = [matrix.clone() for matrix in matrices]
-    one, three = (
-        Orthogonaliser(library, n, bfloat16=False)(matrices, [(3.4445, -4.7750, 2.0315)] * 5) for n in (1, 3)
-    )
-    assert torch.equal(one, three)
-    assert all(torch.equal(a, b) for a, b in zip(matrices, before, strict=True))
-    values = torch.linalg.svdvals(one)
-    assert values.min() > 0.6 and values.max() < 1.3
 
 
 def test_what_the_kernel_does_not_learn_is_left_to_torch(library: ctypes.CDLL) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from models import SIZES, ModelConfig, build, sized
+from models import SIZES, ModelConfig, build, outline, sized
 from models.interface import LanguageModel
 from models.modern import rotary_tables
 
@@ -350,3 +353,38 @@ def test_a_modern_model_grows_from_its_head_and_every_parameter_learns_from_the_
 def test_a_checkpoint_holds_the_trained_values_and_nothing_that_can_be_computed(arch: str) -> None:
     model = stirred(arch)
     assert set(model.state_dict()) == {name for name, _ in model.named_parameters()}
+
+
+@pytest.mark.parametrize("arch", ["modern", "classic"])
+def test_an_outline_has_the_names_and_shapes_of_the_weights_and_no_memory(arch: str) -> None:
+    config = ModelConfig(arch, VOCAB, 24, n_layer=2, n_head=2, n_embd=16)
+    weights, outlined = build(config).state_dict(), outline(config)
+    assert {name: (w.shape, w.dtype) for name, w in weights.items()} == {
+        name: (w.shape, w.dtype) for name, w in outlined.items()
+    }
+    huge = outline(ModelConfig(arch, 200_000, 8192, n_layer=48, n_head=1, n_embd=4096))
+    assert sum(w.numel() for w in huge.values()) > 9e9
+    assert all(w.device.type == "meta" for w in huge.values() if w.ndim > 1)
+
+
+def test_neither_outlines_nor_updates_load_torchs_compiler() -> None:
+    # It takes a second of every command.
+    code = """if True:
+        import sys, torch, models
+        from engine.optim import Optimizer
+        config = models.ModelConfig(sys.argv[1], 7, 5, n_layer=1, n_head=1, n_embd=4)
+        models.outline(config)
+        model = models.build(config)
+        optimizer = Optimizer(model, muon=True, lr=0.1, muon_lr=0.1, weight_decay=0.1, muon_weight_decay=0.1, betas=(0.9, 0.9),
+                              momentum=0.9)
+        model(torch.zeros(1, 5, dtype=torch.long)).sum().backward()
+        torch.nn.utils.get_total_norm([p.grad for p in model.parameters()])
+        optimizer.step(1.0)
+        print(sorted({"torch._dynamo", "sympy"} & set(sys.modules)))
+    """
+    root = Path(__file__).parents[2]
+    for arch in ("modern", "classic"):
+        done = subprocess.run(
+            [sys.executable, "-c", code, arch], capture_output=True, text=True, check=True, cwd=root
+        )
+        assert done.stdout.strip() == "[]"

@@ -104,6 +104,8 @@ def train(
                              save_every=save_every, eval_every=eval_every, patience=patience)  # fmt: skip
             if resolved.settings.engine.compile == "off":
                 values.setdefault("kernels", "eager")
+            if values.get("kernels", "auto") != "eager":
+                _ask_for_kernel(paths)
             wanted = resolved.settings.train.size
             folder = _new(paths, corpus, name, wanted, values, recipe, encoding, force_text, force, quiet)
             new, total = True, None
@@ -183,6 +185,14 @@ def _new(
     return new_run(
         paths.data, corpus, name=name, size=size, values=values, recipe=whole, encoding=encoding, force_text=force_text
     )  # fmt: skip
+
+
+def _ask_for_kernel(paths: Paths) -> None:
+    """The first time on a machine, has the kernel made while the text is read and torch loads."""
+    from models import kernel
+
+    kernel.use(paths.kernels)
+    kernel.library()
 
 
 def _resumable(paths: Paths, run: str, steps: int | None) -> RunFolder:

@@ -1,0 +1,93 @@
+"""A step of Muon by compiled code: models/c/muon.c on the weights, gradients and momenta of a torch model.
+
+The step of a small model is a hundred products of small matrices, each too short to share among cores. Here a matrix stays with one
+core from its gradient to its new weights, and the matrices are shared out.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from models import compiled
+
+
+class Trained(NamedTuple):
+    """A matrix, its gradient and its momentum: (n_out, n_in), float32, contiguous, on the processor."""
+
+    weight: Tensor
+    gradient: Tensor
+    momentum: Tensor
+
+
+class _Weights(ctypes.Structure):
+    _fields_ = (
+        ("values", ctypes.c_void_p),
+        ("momentum", ctypes.c_void_p),
+        ("gradient", ctypes.c_void_p),
+        ("n_out", ctypes.c_int),
+        ("n_in", ctypes.c_int),
+    )
+
+
+class CompiledMuon:
+    """What `engine.optim.Muon` does in a step. The same bits with any number of threads.
+
+    Args:
+        library: see `models.kernel.library`.
+        bfloat16: multiply in bfloat16, with sums in float32.
+    """
+
+    def __init__(self, library: ctypes.CDLL, threads: int, *, bfloat16: bool) -> None:
+        self._library, self._threads, self._bfloat16 = library, threads, bfloat16
+        library.muon.argtypes = (
+            ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_float, ctypes.c_float,
+            ctypes.c_float, ctypes.c_int, ctypes.c_void_p, ctypes.c_int,
+        )  # fmt: skip
+        library.muon_floats.restype = ctypes.c_size_t
+        self._scratch: list[Tensor] = []
+
+    def step(
+        self,
+        matrices: Sequence[Trained],
+        coefficients: Sequence[tuple[float, float, float]],
+        *,
+        lr: float,
+        momentum: float,
+        weight_decay: float,
+    ) -> None:
+        """Updates weights and momenta in place.
+
+        Args:
+            coefficients: those of each step of Newton-Schulz: of a matrix, of its cube, of its fifth power.
+
+        Raises:
+            ValueError: tensors that the kernel would read wrongly.
+        """
+        for one in matrices:
+            for tensor in one:
+                if (tensor.shape, tensor.dtype, tensor.device.type, tensor.is_contiguous()) != (
+                    one.weight.shape, torch.float32, "cpu", True,
+                ) or tensor.ndim != 2:  # fmt: skip
+                    raise ValueError(
+                        f"contiguous float32 matrices of {tuple(one.weight.shape)} are updated here"
+                    )
+        # The longest first: nobody should begin one when the others have finished.
+        ordered = sorted(matrices, key=lambda one: -one.weight.numel())
+        pointed = (_Weights * len(ordered))(
+            *(_Weights(w.data_ptr(), m.data_ptr(), g.data_ptr(), *w.shape) for w, g, m in ordered)
+        )
+        needed = max((int(self._library.muon_floats(*one.weight.shape)) for one in ordered), default=0)
+        if not self._scratch or self._scratch[0].numel() < needed:
+            self._scratch = [torch.empty(needed) for _ in range(self._threads)]
+        scratch = (ctypes.c_void_p * self._threads)(*(room.data_ptr() for room in self._scratch))
+        by = (ctypes.c_float * (3 * len(coefficients)))(*(value for three in coefficients for value in three))
+        with compiled.turn:
+            self._library.muon(
+                pointed, len(ordered), len(coefficients), by, lr, momentum, weight_decay, int(self._bfloat16),
+                scratch, self._threads,
+            )  # fmt: skip
