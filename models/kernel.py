@@ -139,15 +139,17 @@ def _loaded(path: Path) -> ctypes.CDLL | None:
 
 def _made_by_another(path: Path) -> bool:
     """Waits for the process that was asked for it, as long as that lives; whether it came to an end with it."""
-    asked, patience = path.with_suffix(".asked"), time.monotonic() + PATIENCE
+    asked = path.with_suffix(".asked")
     while not path.exists() and not path.with_suffix(".failed").exists():
         try:
+            if time.time() - asked.stat().st_mtime > PATIENCE:
+                break
             maker = int(asked.read_text(encoding="ascii") or 0)
             if maker:  # else it is just being started
                 os.kill(maker, 0)
-        except (OSError, ValueError):
+        except (OSError, ValueError, OverflowError):
             break
-        if time.monotonic() > patience or (_maker is not None and _maker.poll() is not None):
+        if _maker is not None and _maker.poll() is not None:
             break
         time.sleep(0.02)
     return path.exists() or path.with_suffix(".failed").exists()
