@@ -22,6 +22,7 @@ from models.config import SIZES
 
 PROMPT = 200  # characters in front of the first one
 WARM = 20  # characters that are not timed
+TOGETHER = 4  # continuations of `tinygpt sample --count`
 ARCHITECTURES = ("modern", "classic")
 
 
@@ -50,6 +51,7 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
                 folder = make_run(home, arch, size, 2, "batch_size=2")
                 sides: dict[str, tuple[str, ...]] = {
                     "ours": ("benchmarks.generation", "--stream", str(folder), str(chars)),
+                    "together": ("benchmarks.generation", "--together", str(folder), str(chars)),
                     "plain": ("benchmarks.generation", "--plain", str(folder), str(options.plain_chars)),
                 }
                 if peer and arch == "classic":  # whose shape llama.cpp knows as GPT-2
@@ -64,13 +66,16 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
 
 def written(arch: str, size: str, found: dict[str, list[Row]]) -> Row:
     """The row of one model from what its sides found."""
-    ours, plain, llama = (
-        [float(row["chars_per_s"]) for row in found.get(name, ())] for name in ("ours", "plain", "llama")
+    ours, together, plain, llama = (
+        [float(row["chars_per_s"]) for row in found.get(name, ())]
+        for name in ("ours", "together", "plain", "llama")
     )
     return {
         "what": f"{arch} {size}, past the edge",
         "way": found["ours"][-1]["way"],
         **told("chars_per_s", ours),
+        **told(f"{TOGETHER}_texts_chars_per_s", together),
+        "ratio_to_one_text": median_ratio(together, ours),
         **told("plain_chars_per_s", plain),
         "ratio": median_ratio(ours, plain),
         **(told("llama_cpp_chars_per_s", llama) if llama else {"llama_cpp_chars_per_s": None}),
@@ -98,14 +103,15 @@ def has_llama() -> bool:
     return all(importlib.util.find_spec(name) for name in ("llama_cpp", "gguf"))
 
 
-def stream_speed(folder: Path, chars: int) -> Row:
-    """Our own, as the player and `tinygpt sample` write: the text is a whole window long before it is timed."""
+def stream_speed(folder: Path, chars: int, texts: int = 1) -> Row:
+    """Our own, as the player and `tinygpt sample` write: each text is a whole window long before it is timed; characters of all texts."""
     import torch
 
     from engine.device import use_for_playing
     from engine.generate import Stream, decoder_for
     from engine.loading import load
     from engine.runs import RunFolder
+    from engine.several import peek_together
     from models import kernel
     from models.compiled import CompiledDecoder
 
@@ -115,14 +121,26 @@ def stream_speed(folder: Path, chars: int) -> Row:
     decoder = decoder_for(loaded.model)
     ids = torch.randint(loaded.config.vocab_size, (loaded.config.block_size,)).tolist()
     stream = Stream(loaded.model, ids, seed=1, decoder=decoder)
-    for _ in range(WARM):
-        stream.step()
+    streams = [stream, *(stream.fork(seed) for seed in range(2, texts + 1))]
+
+    def write(steps: int) -> None:
+        for _ in range(steps):
+            if texts > 1:
+                peek_together(streams)
+            for stream in streams:
+                stream.step()
+
+    write(WARM)
     began = time.perf_counter()
-    for _ in range(chars):
-        stream.step()
+    write(chars)
     took = time.perf_counter() - began
     way = "kernel in C" if isinstance(decoder, CompiledDecoder) else "numpy and torch"
-    return {"chars_per_s": chars / took, "way": way}
+    return {"chars_per_s": texts * chars / took, "way": way}
+
+
+def together_speed(folder: Path, chars: int) -> Row:
+    """Several continuations of one text at the same time."""
+    return stream_speed(folder, chars, TOGETHER)
 
 
 def plain_speed(folder: Path, chars: int) -> Row:
@@ -158,7 +176,7 @@ def plain_speed(folder: Path, chars: int) -> Row:
 
 
 if __name__ == "__main__":
-    children = {"--stream": stream_speed, "--plain": plain_speed}
+    children = {"--stream": stream_speed, "--together": together_speed, "--plain": plain_speed}
     if sys.argv[1:2] and sys.argv[1] in children:
         sys.stdout.write(json.dumps(children[sys.argv[1]](Path(sys.argv[2]), int(sys.argv[3]))) + "\n")
     else:

@@ -24,7 +24,7 @@ from engine.errors import UsageError
 from engine.sampler import LOOP_RANGE, Distribution, SamplerSettings, distribution, draw
 from engine.tokenizer import Tokenizer
 from engine.window import window_start as window_start
-from models.compiled import compiled
+from models.compiled import CompiledDecoder, compiled
 from models.interface import Cache, LanguageModel
 from models.layers import KVCache
 from models.lean import lean_step
@@ -138,6 +138,7 @@ class Stream:
 
     def reload(self, model: LanguageModel, decoder: Decoder | None = None) -> None:
         """Goes on with other weights of the same vocabulary, from the very next token."""
+        self._model = model
         self._block_size = model.config.block_size
         self._decoder: Decoder = decoder or decoder_for(model)
         self._window = (0, 0)  # what the decoder has read: ids[window[0]:window[1]]
@@ -150,12 +151,36 @@ class Stream:
             start = window_start(n, self._block_size)
             if n == 0:
                 self._logits = self._decoder.prefill([self._start_id])
-            elif n > 1 and self._window == (start, n - 1):
+            elif self._one_behind():
                 self._logits = self._decoder.decode(self.ids[-1])
             else:
                 self._logits = self._decoder.prefill(self.ids[start:])
             self._window = (start, n)
         return self._logits
+
+    def due(self) -> Decoder | None:
+        """The decoder if it would read one token for the next logits: whoever reads it for several streams at once tells `receive`."""
+        return self._decoder if self._logits is None and self._one_behind() else None
+
+    def receive(self, logits: Logits) -> None:
+        """Takes the logits (V,) of the next token, which the decoder that was `due` has computed."""
+        self._logits, self._window = logits, (self._window[0], len(self.ids))
+
+    def _one_behind(self) -> bool:
+        """Whether the decoder has read the whole window but for its last token."""
+        n = len(self.ids)
+        return n > 1 and self._window == (window_start(n, self._block_size), n - 1)
+
+    def fork(self, seed: int) -> Stream:
+        """The same text with other dice, in a window that has read it already where the decoder can be forked."""
+        self.peek()
+        decoder = self._decoder.fork() if isinstance(self._decoder, CompiledDecoder) else None
+        other = Stream(
+            self._model, self.ids, seed=seed, settings=self.settings, start_id=self._start_id, decoder=decoder
+        )
+        if decoder is not None:
+            other._window, other._logits = self._window, self._logits
+        return other
 
     def distribution(self) -> Distribution:
         """What the next token is drawn from under the settings in force.

@@ -81,6 +81,10 @@ class _Model(ctypes.Structure):
     )  # fmt: skip
 
 
+class _Text(ctypes.Structure):
+    _fields_ = (("layers", ctypes.c_void_p), ("ids", ctypes.c_void_p), ("position", ctypes.c_int))
+
+
 # The kernel's threads, and the memory it computes in, serve one pass at a time.
 turn = threading.Lock()
 _threads = 1
@@ -193,7 +197,7 @@ class CompiledDecoder:
 
     def __init__(self, weights: Compiled, model: _Model, layers: list[_Layer], threads: int | None) -> None:
         config = weights.config
-        self._weights, self._model, self._threads = weights, model, threads
+        self.weights, self._model, self._threads = weights, model, threads
         size = config.n_embd // config.n_head
         keys, values = (
             (config.n_layer, config.n_head, size, model.positions),
@@ -225,8 +229,51 @@ class CompiledDecoder:
         """Appends one token to the window, which must not be full; the logits (V,) of what follows it. Raises as `prefill`."""
         return self._read((id,))
 
+    def fork(self) -> CompiledDecoder:
+        """Another window that has read the same, and goes its own way."""
+        other = self.weights.decoder(self._threads)
+        other._keys[...], other._values[...], other._ids[...] = self._keys, self._values, self._ids
+        other._length = self._length
+        return other
+
+    @staticmethod
+    def decode_each(decoders: Sequence[CompiledDecoder], ids: Sequence[int]) -> NDArray[np.float64]:
+        """One token for each of several windows over the same weights; (n, V), in the bits that each would have got from `decode`.
+
+        Raises:
+            IndexError: there is no such token, or a window is full or empty.
+            ValueError: they do not share their weights.
+        """
+        first, n = decoders[0], len(decoders)
+        config = first.weights.config
+        if (
+            any(d.weights is not first.weights for d in decoders)
+            or n != len(ids)
+            or len(set(map(id, decoders))) != n
+        ):
+            raise ValueError("windows over the same weights, each with one token")
+        if n > config.block_size:
+            half = n // 2
+            parts = (slice(half), slice(half, None))
+            return np.concatenate([CompiledDecoder.decode_each(decoders[part], ids[part]) for part in parts])
+        for decoder, token in zip(decoders, ids, strict=True):
+            if not (0 < decoder._length < config.block_size and 0 <= token < config.vocab_size):
+                raise IndexError(f"token {token} behind {decoder._length} of {config.block_size}")
+        texts = (_Text * n)()
+        for text, decoder, token in zip(texts, decoders, ids, strict=True):
+            decoder._ids[decoder._length] = token
+            text.layers, text.ids = ctypes.cast(decoder._layers, ctypes.c_void_p), decoder._ids.ctypes.data
+            text.position = decoder._length
+        logits = np.zeros((n, first._model.head.n_out), np.float32)
+        first._model.threads = first._threads or _threads
+        with turn:
+            first.weights.library.forward_each(first._at_model, texts, n, ctypes.c_void_p(logits.ctypes.data))
+        for decoder in decoders:
+            decoder._length += 1
+        return logits[:, : config.vocab_size].astype(np.float64)
+
     def _read(self, ids: Sequence[int]) -> NDArray[np.float64]:
-        config, start, end = self._weights.config, self._length, self._length + len(ids)
+        config, start, end = self.weights.config, self._length, self._length + len(ids)
         # The kernel would read and write wherever it is told.
         if not (start < end <= config.block_size and min(ids) >= 0 and max(ids) < config.vocab_size):
             raise IndexError(
@@ -235,7 +282,7 @@ class CompiledDecoder:
         self._ids[start:end] = ids
         self._model.threads = self._threads or _threads
         with turn:
-            self._weights.library.forward(self._at_model, self._at_ids, start, len(ids), self._at_logits)
+            self.weights.library.forward(self._at_model, self._at_ids, start, len(ids), self._at_logits)
         self._length = end
         return self._logits[: config.vocab_size].astype(np.float64)
 

@@ -318,6 +318,16 @@ static void activate_part(void *about, int token)
     }
 }
 
+static void feed_forward(const struct model *m, const struct layer *layer, int tokens)
+{
+    normalise(m, layer->feed_forward_gain, tokens);
+    multiply(m, &layer->expand, m->normed, m->width, m->wide, tokens);
+    struct activation activation = { m, m->wide, layer->expand.n_out };
+    run(activate_part, &activation, tokens, m->threads);
+    multiply(m, &layer->contract, m->wide, layer->expand.n_out, m->narrow, tokens);
+    add(m, m->narrow, tokens, layer->contract.n_out);
+}
+
 /* Reads ids[start : start + tokens] of a window whose first `start` tokens have been read; logits (as many as the head has rows) of what
    follows. */
 void forward(const struct model *m, const int64_t *ids, int start, int tokens, float *logits)
@@ -333,14 +343,55 @@ void forward(const struct model *m, const int64_t *ids, int start, int tokens, f
         run(attend_part, &attention, m->n_head * tokens, m->threads);
         multiply(m, &layer->project, m->normed, m->width, m->narrow, tokens);
         add(m, m->narrow, tokens, layer->project.n_out);
-
-        normalise(m, layer->feed_forward_gain, tokens);
-        multiply(m, &layer->expand, m->normed, m->width, m->wide, tokens);
-        struct activation activation = { m, m->wide, layer->expand.n_out };
-        run(activate_part, &activation, tokens, m->threads);
-        multiply(m, &layer->contract, m->wide, layer->expand.n_out, m->narrow, tokens);
-        add(m, m->narrow, tokens, layer->contract.n_out);
+        feed_forward(m, layer, tokens);
     }
     norm(m->x + (size_t)(tokens - 1) * m->width, m->gain, m->normed, m->width);
     multiply(m, &m->head, m->normed, m->width, logits, 1);
+}
+
+/* ---- Several texts ---- */
+
+/* One of several texts over the same weights. */
+struct text {
+    struct layer *layers; /* with its own keys and values */
+    const int64_t *ids;
+    int position; /* of the token to be read */
+};
+
+struct attentions {
+    const struct model *model;
+    const struct text *texts;
+    int layer;
+};
+
+static void attend_alone_part(void *about, int part)
+{
+    const struct attentions *all = about;
+    const struct model *m = all->model;
+    int t = part / m->n_head, head = part % m->n_head;
+    struct layer *layer = &all->texts[t].layers[all->layer];
+    struct attention one = { m, layer, m->wide + (size_t)t * layer->query_key_value.n_out, m->normed + (size_t)t * m->width,
+                             all->texts[t].position, 1 };
+    remember_part(&one, head);
+    attend_part(&one, head);
+}
+
+/* Reads the next token of each of `count` texts, at most block_size: every weight is fetched once for all of them, and each gets the
+   logits (count, as many as the head has rows) that it would have got alone. */
+void forward_each(const struct model *m, const struct text *texts, int count, float *logits)
+{
+    for (int t = 0; t < count; t++)
+        embed(m, texts[t].ids, texts[t].position, m->x + (size_t)t * m->width);
+    for (int l = 0; l < m->n_layer; l++) {
+        const struct layer *layer = &m->layers[l];
+        normalise(m, layer->attention_gain, count);
+        multiply(m, &layer->query_key_value, m->normed, m->width, m->wide, count);
+        struct attentions attentions = { m, texts, l };
+        run(attend_alone_part, &attentions, m->n_head * count, m->threads);
+        multiply(m, &layer->project, m->normed, m->width, m->narrow, count);
+        add(m, m->narrow, count, layer->project.n_out);
+        feed_forward(m, layer, count);
+    }
+    normalise(m, m->gain, count);
+    multiply(m, &m->head, m->normed, m->width, logits, count);
 }

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from models import ModelConfig, build, compiled, kernel
-from models.compiled import LARGEST, Compiled, round_weights, row_scales
+from models.compiled import LARGEST, Compiled, CompiledDecoder, round_weights, row_scales
 from models.interface import LanguageModel
 from models.kernel_proof import SHAPES, largest_difference, stirred
 
@@ -81,6 +81,63 @@ def test_two_windows_over_the_same_weights_do_not_meet(used: ctypes.CDLL) -> Non
         one.decode(id)
     other.decode(ids[3])
     assert np.array_equal(one.decode(ids[8]), alone)
+
+
+@needs_compiler
+@pytest.mark.parametrize("arch", ["modern", "classic"])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_several_windows_read_together_say_what_each_says_alone(
+    arch: str, threads: int, used: ctypes.CDLL
+) -> None:
+    model = stirred(arch, *SHAPES[0])
+    ids, form = ids_of(model), Compiled(model, used)
+    # Of all lengths, some of them forked from one another.
+    together = [form.decoder(threads) for _ in range(3)]
+    for n, decoder in enumerate(together):
+        decoder.prefill(ids[n : 4 + 3 * n])
+    together += [decoder.fork() for decoder in together]
+    alone = [form.decoder(1) for _ in together]
+    texts = [list(ids[n % 3 : 4 + 3 * (n % 3)]) for n in range(6)]
+    for step in range(5):
+        next_ids = [(7 * step + 3 * n) % model.config.vocab_size for n in range(len(together))]
+        logits = CompiledDecoder.decode_each(together, next_ids)
+        for row, text, id, decoder in zip(logits, texts, next_ids, alone, strict=True):
+            text.append(id)
+            assert np.array_equal(row, decoder.prefill(text))
+
+
+@needs_compiler
+def test_more_windows_than_a_window_has_tokens_are_read_together_too(used: ctypes.CDLL) -> None:
+    model = stirred("modern", *SHAPES[0])
+    ids, form = ids_of(model), Compiled(model, used)
+    one = form.decoder()
+    one.prefill(ids[:3])
+    many = [one.fork() for _ in range(2 * model.config.block_size + 1)]
+    logits = CompiledDecoder.decode_each(many, [ids[n % len(ids)] for n in range(len(many))])
+    for n in (0, 1, len(ids), len(many) - 1):
+        assert np.array_equal(logits[n], form.decoder().prefill([*ids[:3], ids[n % len(ids)]]))
+
+
+@needs_compiler
+def test_windows_that_cannot_be_read_together_are_refused_and_not_changed(used: ctypes.CDLL) -> None:
+    model = stirred("modern", *SHAPES[0])
+    ids, form = ids_of(model), Compiled(model, used)
+    one, full, empty, foreign = (
+        form.decoder(),
+        form.decoder(),
+        form.decoder(),
+        Compiled(model, used).decoder(),
+    )
+    one.prefill(ids[:4])
+    foreign.prefill(ids[:4])
+    full.prefill(ids)
+    for decoders, next_ids in (
+        ([one, full], [0, 0]), ([one, empty], [0, 0]), ([one, foreign], [0, 0]), ([one, one], [0, 0]), ([one], [0, 0]),
+        ([one], [-1]), ([one], [model.config.vocab_size]),
+    ):  # fmt: skip
+        with pytest.raises((IndexError, ValueError)):
+            CompiledDecoder.decode_each(decoders, next_ids)
+    assert np.array_equal(one.decode(ids[4]), form.decoder().prefill(ids[:5]))
 
 
 @needs_compiler

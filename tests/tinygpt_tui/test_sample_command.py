@@ -37,6 +37,24 @@ def test_the_same_seed_writes_the_same_and_another_seed_another(trained: Any, ti
     assert text(1) != text(2)
 
 
+def test_several_continuations_are_those_of_their_seeds(trained: Any, tinygpt: Run) -> None:
+    args = ("sample", "fox", "-p", "The fox", "-n", "50")
+    alone = [tinygpt(*args, "--seed", str(seed)).out for seed in (7, 8, 9)]
+    plain, lines = (
+        tinygpt(*args, "--seed", "7", "--count", "3"),
+        tinygpt(*args, "--seed", "7", "--count", "3", "--json").lines,
+    )
+    assert plain.code == 0 and plain.out == "\n\n".join(alone)
+    assert [(line["seed"], line["text"]) for line in lines[:-1]] == list(zip((7, 8, 9), alone, strict=True))
+    assert (lines[-1]["event"], lines[-1]["chars"], lines[-1]["seeds"]) == ("done", 150, [7, 8, 9])
+
+
+def test_too_many_continuations_or_none_are_refused(trained: Any, tinygpt: Run) -> None:
+    for options in (("--count", "0"), ("--count", "65"), ("--count", "2", "--seed", str(2**64 - 1))):
+        refused = tinygpt("sample", "fox", "-n", "5", *options)
+        assert refused.code == 2 and not refused.out and len(refused.err.splitlines()) == 1
+
+
 def test_a_seed_that_was_not_given_is_told_and_repeats_the_text(trained: Any, tinygpt: Run) -> None:
     first = tinygpt("sample", "-n", "60", "--json").lines
     again = tinygpt("sample", "-n", "60", "--json", "--seed", str(first[-1]["seed"])).lines
