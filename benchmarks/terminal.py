@@ -80,9 +80,9 @@ class Terminal:
             self.process.kill()
             self.process.wait()
 
-    def send(self, keys: str) -> None:
-        """Types."""
-        os.write(self._master, keys.encode())
+    def send(self, keys: str | bytes) -> None:
+        """Types; bytes, as a terminal of another encoding may send them."""
+        os.write(self._master, keys.encode() if isinstance(keys, str) else keys)
 
     def read(self, seconds: float) -> bytes:
         """What it draws within so many seconds, at the first sign of anything; b"" if nothing came or it has gone."""

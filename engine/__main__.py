@@ -13,7 +13,14 @@ if TYPE_CHECKING:
 
 
 def main(argv: list[str] | None = None) -> int:
-    arguments = sys.argv[1:] if argv is None else argv
+    """Runs the process that is named first; returns its exit code."""
+    try:
+        return _main(sys.argv[1:] if argv is None else argv)
+    except KeyboardInterrupt:  # before it listens to signals, which is while torch loads
+        return 130
+
+
+def _main(arguments: list[str]) -> int:
     if arguments[:1] == ["play"]:
         from engine.player_process import main as play
 
@@ -71,8 +78,6 @@ def main(argv: list[str] | None = None) -> int:
     except TinygptError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
-    except KeyboardInterrupt:  # before the trainer listens to signals, which is while torch loads
-        return 130
 
 
 if __name__ == "__main__":

@@ -202,11 +202,17 @@ def prune(folder: RunFolder, keep_last: int = 2) -> list[Path]:
 
 
 def clean_leftovers(folder: RunFolder) -> None:
-    """Remove what a crash left behind. Only for the holder of the lock, before it writes."""
+    """Remove what a crash left behind, and flush what it left unflushed. Only for the holder of the lock, before it writes.
+
+    Raises:
+        ResourceError: the folder cannot be changed.
+    """
     # The interface writes its notes without the lock, perhaps at this moment.
     storage.sweep(folder.path, temporaries=True, spare=folder.meta.name)
     if folder.checkpoints.is_dir() and not folder.checkpoints.is_symlink():
         storage.sweep(folder.checkpoints, temporaries=True)
+    # A process that died just after it had made a file or folder has not made that name safe, and who finds it there does not either.
+    storage.fsync_dir(folder.path)
 
 
 def _step_folders(parent: Path) -> list[tuple[int, Path]]:

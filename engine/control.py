@@ -7,7 +7,6 @@ new. What it leaves out: obeying.
 from __future__ import annotations
 
 import fcntl
-import math
 import os
 import secrets
 import time
@@ -18,17 +17,20 @@ from typing import Any, TypeGuard
 from engine import storage
 from engine.errors import BusyError, UsageError
 from engine.event_log import LineTail
+from engine.events import Control
 from engine.reading import parse_json
 from engine.runs import RunFolder
 
 ACTIONS = ("pause", "resume", "stop", "save", "sample", "lr", "extend")
 LR_FACTORS = (0.01, 100.0)
+MAX_FACTOR = 1000.0  # of all rate changes that a recipe may repeat
 MAX_STEPS = 10**9
 MAX_PROMPT = 10_000  # characters
 MAX_SAMPLE = 10_000  # characters; the trainer waits for them
 DEFAULT_SAMPLE = 200
 
 _PATIENCE_SECONDS = 5.0
+_MOST_BYTES = 4_000_000  # read in one look: a trainer is not kept by a stranger's file of gigabytes
 # The name that `value` has on disk.
 _VALUE_KEYS = {"sample": "chars", "lr": "factor", "extend": "steps"}
 
@@ -98,12 +100,19 @@ class ControlReader:
             CheckpointError: the file is a symbolic link, not a regular file, or cannot be read.
         """
         found = []
-        for line in self._tail.poll():
+        for line in self._tail.poll(_MOST_BYTES):
             new = _parse(line)
             if new is not None and new.id not in self._seen:
                 self._seen.add(new.id)
                 found.append(new)
         return found
+
+
+def is_course(control: Control) -> bool:
+    """Whether this is a change of course that a trainer can have obeyed: the events it stands in may be a stranger's."""
+    if control.do == "lr":  # a recipe repeats factors in a wider range than may be asked for
+        return isinstance(control.id, str) and _is_number(control.value) and 0 < control.value <= MAX_FACTOR
+    return control.do == "extend" and isinstance(control.id, str) and _is_whole(control.value, MAX_STEPS)
 
 
 def _parse(line: bytes) -> Request | None:
@@ -142,7 +151,8 @@ def _problem(do: str, value: object, prompt: object) -> str | None:
 
 
 def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    # NaN, infinity, and whole numbers that no float can hold, fail the comparison.
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= 1e300
 
 
 def _is_whole(value: object, most: int) -> bool:

@@ -5,6 +5,7 @@ What it leaves out: what the events mean (`engine.events`), and who may append (
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterable
@@ -38,7 +39,7 @@ class EventLog:
         fd = storage.open_append(folder.events)
         log = cls(fd, folder.path)
         try:
-            storage.end_last_line(fd)
+            storage.end_last_line(fd, folder.path)
         except BaseException:
             log.close()
             raise
@@ -133,7 +134,7 @@ class LineTail:
             self._identity, self._size = identity, found.st_size
             lines: list[bytes] = []
             left = sys.maxsize if limit is None else limit
-            while chunk := os.pread(fd, min(left, 1 << 20), self._offset):
+            while chunk := os.pread(fd, min(left, 1 << 20), self._behind_hole(fd)):
                 self._offset += len(chunk)
                 left -= len(chunk)
                 lines += self._split(chunk)
@@ -142,6 +143,16 @@ class LineTail:
             raise CheckpointError(f"{self._path} cannot be read: {why(error)}.") from error
         finally:
             os.close(fd)
+
+    def _behind_hole(self, fd: int) -> int:
+        """Where to read on. A line too long may be a hole of terabytes, which takes no room on the disk but hours to read."""
+        if self._skipping and hasattr(os, "SEEK_DATA"):
+            try:
+                self._offset = os.lseek(fd, self._offset, os.SEEK_DATA)
+            except OSError as error:
+                if error.errno == errno.ENXIO:  # there is nothing but a hole
+                    self._offset = self._size
+        return self._offset
 
     def _split(self, chunk: bytes) -> list[bytes]:
         lines = (self._rest + chunk).split(b"\n")

@@ -17,6 +17,8 @@ from engine.storage import dump_json
 
 VERSION = 1
 
+_MOST = 1 << 64  # of a whole number: seeds are smaller, and a stranger's step that no float can hold is none
+
 
 @dataclass(frozen=True)
 class Start:
@@ -236,6 +238,8 @@ def load_line(line: bytes) -> Event | None:
 def _int(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError
+    if abs(value) >= _MOST:
+        raise OverflowError
     return value
 
 

@@ -79,7 +79,8 @@ def load(
         )
     shapes = None if config.arch == "ngram" else _shapes(config)
     # A file far larger than the model is not its file, and no memory is taken for it.
-    largest = None if shapes is None else _size(shapes) + HEADER_LIMIT + 8
+    largest = _largest_tables(config) if shapes is None else _size(shapes)
+    largest += HEADER_LIMIT + 8
     checkpoint, data, skipped = find_weights(folder, at, largest)
     model = _model(checkpoint, data, config, shapes)
     model.eval().requires_grad_(False)  # it will not change: a lean copy of it may be kept
@@ -87,9 +88,13 @@ def load(
         round_weights(model)
     if dtype is not None:
         model.to(dtype)
-    return Loaded(
-        model, tokenizer, config, checkpoint.step, checkpoint.val_loss, info, info.get("turns"), skipped
-    )
+    return Loaded(model, tokenizer, config, checkpoint.step, checkpoint.val_loss, info, _turns(info), skipped)
+
+
+def _turns(info: dict[str, Any]) -> dict[str, str] | None:
+    """What stands before the turns of the two who speak, and nothing else that a stranger may have put there."""
+    turns = info.get("turns")
+    return None if turns is None else {who: turns[who] for who in ("user", "model")}
 
 
 def _model(
@@ -104,6 +109,11 @@ def _model(
     if shapes is None:
         from models.ngram import NGram
 
+        if data is None:
+            size = checkpoint.file(manifest.MODEL).size
+            raise CheckpointError(
+                f"{name} does not fit the model of its run: no counting model of its order takes {size:,} bytes."
+            )
         try:
             return NGram.from_tensors(config, load_weights(checkpoint, data))
         except ValueError as error:
@@ -128,7 +138,7 @@ def _config(folder: RunFolder, info: dict[str, Any]) -> ModelConfig:
     try:
         return ModelConfig.from_json(info["model"])
     except (ValueError, TypeError) as error:
-        raise CheckpointError(f"{folder.run} is damaged: {error}.") from error
+        raise CheckpointError(f"{folder.run} is damaged: {str(error)[:300]}.") from error
 
 
 def _shapes(config: ModelConfig) -> dict[str, Tensor]:
@@ -139,6 +149,13 @@ def _shapes(config: ModelConfig) -> dict[str, Tensor]:
 def _size(shapes: dict[str, Tensor]) -> int:
     """Bytes of the values of such tensors."""
     return sum(tensor.numel() * tensor.element_size() for tensor in shapes.values())
+
+
+def _largest_tables(config: ModelConfig) -> int:
+    """Bytes of the largest tables that a counting model can have: for each n-gram a key and a count."""
+    from models.ngram import MAX_TOKENS
+
+    return config.order * MAX_TOKENS * 12
 
 
 def _misfit(weights: dict[str, Tensor], shapes: dict[str, Tensor]) -> str | None:

@@ -8,7 +8,6 @@ off is never taken for one. What it leaves out: which checkpoint to choose, savi
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 import re
 from collections.abc import Mapping
@@ -27,6 +26,7 @@ MANIFEST = "manifest.json"
 
 _STEP = re.compile(r"step-([0-9]{8,12})")
 _HASH = re.compile(r"[0-9a-f]{64}")
+_MOST = 1e300  # NaN is not below it, nor are infinity and whole numbers that no float can hold
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Checkpoint:
         value = self.state.get("val_loss")
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return None
-        return float(value) if math.isfinite(value) else None
+        return float(value) if abs(value) <= _MOST else None
 
     def file(self, name: str) -> FileEntry:
         """Raises CheckpointError if the checkpoint has no such file."""
@@ -107,7 +107,9 @@ def read(path: Path) -> Checkpoint:
     data = read_json(manifest)
     version = data.get("version")
     if isinstance(version, int) and version > VERSION:
-        raise CheckpointError(f"{manifest} is of version {version}, from a newer tinygpt: upgrade this one.")
+        raise CheckpointError(
+            f"{manifest} is of version {str(version)[:20]}, from a newer tinygpt: upgrade this one."
+        )
     if data.pop("sha256", None) != _seal_of(data):
         raise CheckpointError(f"{manifest} is damaged: its sha256 is not that of its contents.")
     checkpoint = _parse(path, data)
@@ -166,7 +168,7 @@ def _entry(data: object) -> FileEntry | None:
         return None
     name, size, sha256 = data.get("name"), data.get("size"), data.get("sha256")
     # Only these names: a manifest must not point anywhere else.
-    if name not in (MODEL, TRAINING) or type(size) is not int or size < 0:
+    if name not in (MODEL, TRAINING) or type(size) is not int or not 0 <= size < 1 << 63:
         return None
     if not isinstance(sha256, str) or not _HASH.fullmatch(sha256):
         return None

@@ -22,10 +22,12 @@ from engine import events, runs
 from engine.batches import Batches
 from engine.checkpoint import checkpoints as list_checkpoints
 from engine.checkpoint import find_checkpoint, load_training, load_weights
+from engine.control import is_course
 from engine.device import MAX_THREADS, Machine, available_cores, probe, use
 from engine.errors import CheckpointError, CorpusError, UsageError
 from engine.event_log import read_events
 from engine.large_text import Tell
+from engine.launch import check_request
 from engine.learned_text import LearnedText, Splits, learned_text
 from engine.manifest import Checkpoint
 from engine.optim import Optimizer
@@ -33,7 +35,8 @@ from engine.ranks import FIRST, Place, are_cut, check_batch, fitting_micro_batch
 from engine.recipe import Recipe, check
 from engine.runs import RunFolder
 from engine.schedule import Plan
-from engine.sizing import available_memory, can_compile, check_memory, settle
+from engine.sizing import available_memory, can_compile, check_memory, little_room, settle
+from engine.tensors import HEADER_LIMIT
 from engine.tokenizer import Tokenizer, tokenizer_from_json
 from engine.training import Job, State
 from models import kernel
@@ -102,6 +105,7 @@ def prepare(
         warnings += _differences(info.get("versions"), _versions(machine))
         splits = text.splits(tokenizer)
     else:
+        _check_request(request)
         tokenizer, splits, recipe, machine = _settled(request, text, spent, place)
         info = _run_info(folder, request, recipe, machine, tokenizer, place)
         info["split"] = {"train_chars": splits.train_chars, "val_chars": splits.val_chars}
@@ -117,7 +121,8 @@ def prepare(
         raise UsageError("An ngram model counts in one process: start it without torchrun.")
     if not force:
         free = available_memory()
-        check_memory(recipe, tokenizer.vocab_size, free and free // place.local_world)
+        computed = replace(recipe, kernels=machine.kernels, threads=machine.threads)
+        check_memory(computed, tokenizer.vocab_size, free and free // place.local_world)
     device = use(machine)
     model, optimizer, compiled = _new_model(recipe, tokenizer.vocab_size, machine, device)
     job = Job(
@@ -145,6 +150,8 @@ def prepare(
         # A plan made at this very step may be younger than the checkpoint, which is written only once.
         state.plans += [plan for plan in _told_plans(folder, state.step) if plan not in state.plans]
     _extend(state, total_steps, recipe.arch)
+    if recipe.arch != "ngram":
+        warnings += little_room(folder.path, model.num_params())
     prepared = Prepared(folder, job, state, info, warnings, wall_seconds)
     if recipe.arch != "ngram":  # how large that one is, only counting tells
         record(prepared, model.num_params())
@@ -257,6 +264,10 @@ def _restore(job: Job, state: State, checkpoint: Checkpoint) -> float:
     """Puts a checkpoint's tensors and state in place; returns the wall seconds it had cost."""
     data = checkpoint.state
     try:
+        # For each weight its value and two moments, in 8 bytes at most; a file far larger than that is not of this run.
+        most = 24 * job.model.num_params() + HEADER_LIMIT
+        if job.recipe.arch != "ngram" and any(entry.size > most for entry in checkpoint.files):
+            raise ValueError("a file of it is far larger than the model")
         if job.recipe.arch != "ngram":
             training = load_training(checkpoint)
             raw = {k.removeprefix("weights."): v for k, v in training.items() if k.startswith("weights.")}
@@ -268,21 +279,48 @@ def _restore(job: Job, state: State, checkpoint: Checkpoint) -> float:
         state.val_loss, state.eval_step = data["last_val_loss"], data["eval_step"]
         state.best_val_loss, state.best_step = data["best_val_loss"], data["best_step"]
         state.train_chars, state.seconds = data["train_chars"], data["seconds"]
+        _check_state(state)
         return float(data["wall_seconds"])
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError, ArithmeticError) as error:
         raise CheckpointError(
             f"{checkpoint.path} does not fit the run ({str(error).splitlines()[0][:120]}); train a new run."
         ) from None
+
+
+def _check_state(state: State) -> None:
+    """Raises ValueError or TypeError if a manifest, perhaps a stranger's, says what no trainer writes."""
+    counts = [
+        state.eval_step + 1,
+        state.best_step,
+        state.train_chars,
+        *(control.step for control in state.controls),
+    ]
+    if not state.plans or not all(map(_is_count, counts)) or not all(map(_is_sound, state.plans)):
+        raise ValueError("its counts or plans cannot be")
+    losses = [loss for loss in (state.val_loss, state.best_val_loss) if loss is not None]
+    if not all(type(number) in (int, float) and abs(number) < 1e300 for number in (state.seconds, *losses)):
+        raise ValueError("its numbers cannot be")
+    if any(not is_course(control) for control in state.controls):
+        raise ValueError("its changes of course cannot be")
+
+
+def _is_sound(plan: Plan) -> bool:
+    return all(map(_is_count, (plan.step, plan.start, plan.horizon))) and type(plan.timed) is bool
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value <= runs.MOST_COUNT
 
 
 def _told_plans(folder: RunFolder, step: int) -> list[Plan]:
     """The plans that were told at `step`, without those of an `extend`: that control is replayed and makes its plan again."""
     told = read_events(folder)
     return [
-        Plan(event.step, event.start, event.horizon, event.timed)
+        plan
         for before, event in pairwise(told)
         if isinstance(event, events.Plan) and event.step == step
         if not (isinstance(before, events.Control) and before.do == "extend")
+        if _is_sound(plan := Plan(event.step, event.start, event.horizon, event.timed))
     ]
 
 
@@ -305,7 +343,22 @@ def _corpus_of(request: Mapping[str, Any]) -> dict[str, Any]:
     corpus = request.get("corpus")
     if not isinstance(corpus, dict) or not isinstance(corpus.get("sha256"), str):
         raise CheckpointError("The run's request.json names no corpus; start a new run.")
+    if any(not isinstance(corpus.get(key), str | None) for key in ("name", "source", "encoding")):
+        raise CheckpointError(
+            "The run's request.json is damaged: it names no source of its corpus; start a new run."
+        )
     return corpus
+
+
+def _check_request(request: Mapping[str, Any]) -> None:
+    """For a run that nothing was settled of. Raises CheckpointError or UsageError if its request cannot have been made by us."""
+    values, size, turns = request.get("values") or {}, request.get("size", "auto"), request.get("turns")
+    sound = turns is None or (
+        isinstance(turns, dict) and all(isinstance(turns.get(who), str) for who in ("user", "model"))
+    )
+    if not isinstance(values, dict) or not isinstance(size, str) or not sound:
+        raise CheckpointError("The run's request.json is damaged; start a new run.")
+    check_request(Path(), None, size, values)
 
 
 def _run_info(

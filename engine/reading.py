@@ -15,6 +15,7 @@ from engine import storage
 from engine.errors import CheckpointError
 
 JSON_LIMIT = 1_000_000  # bytes; ours are a few kilobytes, a stranger's may be anything
+NESTING_LIMIT = 64  # ours nest less than ten deep; whoever walks through a much deeper one runs out of stack
 
 
 def open_read(path: Path) -> int:
@@ -76,7 +77,7 @@ def parse_json(data: bytes) -> dict[str, Any] | None:
         value = json.loads(data.decode("utf-8"), parse_constant=_no_constant)
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
+    return value if isinstance(value, dict) and not _is_deep(value, data) else None
 
 
 def why(error: OSError) -> str:
@@ -86,3 +87,16 @@ def why(error: OSError) -> str:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def _is_deep(value: dict[str, Any], data: bytes) -> bool:
+    """Whether the value in `data` nests deeper than `NESTING_LIMIT`."""
+    if data.count(b"{") + data.count(b"[") <= NESTING_LIMIT:
+        return False
+    level: list[Any] = [value]
+    for _ in range(NESTING_LIMIT):
+        inner = (part for whole in level for part in (whole.values() if isinstance(whole, dict) else whole))
+        level = [part for part in inner if isinstance(part, (dict, list))]
+        if not level:
+            return False
+    return True

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from engine.errors import UsageError
+from engine.printable import printable
 from engine.schedule import Course, Plan, RateChange
 from models.config import ARCHITECTURES, MAX_BLOCK, MAX_LAYERS, MAX_ORDER, MAX_VOCAB, MAX_WIDTH, ModelConfig
 
@@ -127,7 +128,7 @@ class Recipe:
         """Takes back `to_json`. Raises UsageError on unknown fields and values out of range."""
         known = {f.name for f in fields(cls)}
         if unknown := sorted(set(data) - known):
-            raise UsageError(f"The recipe has unknown fields: {', '.join(map(str, unknown))}.")
+            raise UsageError(f"The recipe has unknown fields: {', '.join(map(printable, unknown[:5]))}.")
         values = dict(data)
         values["plans"] = _plans_from_json(data.get("plans", ()))
         values["rate_changes"] = _rate_changes_from_json(data.get("rate_changes", ()))

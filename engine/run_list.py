@@ -20,7 +20,7 @@ from engine.checkpoint import CheckpointInfo, checkpoints
 from engine.errors import CheckpointError, ResourceError
 from engine.lock import turn
 from engine.reading import JSON_LIMIT, read_bytes, why
-from engine.runs import STARTER, RunFolder, Status, check_name
+from engine.runs import MOST_COUNT, STARTER, RunFolder, Status, check_name
 
 
 @dataclass(frozen=True)
@@ -313,7 +313,8 @@ def _text(value: object) -> str | None:
 
 
 def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if isinstance(value, int) and whole and 0 <= value <= MOST_COUNT else None
 
 
 def _unknown(name: str, names: list[str], runs_dir: Path) -> str:

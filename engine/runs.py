@@ -18,12 +18,13 @@ from typing import Any
 from engine import lock as locks
 from engine import storage
 from engine.errors import CheckpointError, TakenError, UsageError
-from engine.reading import read_bytes, read_json
+from engine.reading import JSON_LIMIT, parse_json, read_bytes, read_json
 
 VERSION = 1  # of run.json
 UNFINISHED = frozenset({"preparing", "training", "paused"})
 STATES = UNFINISHED | {"stopped", "done", "failed"}
 MAX_NAME = 64
+MOST_COUNT = 10**15  # steps, parameters and the like; whoever says more is no trainer of ours
 STARTER = "starter"  # the name of the model that is built in; no new run takes it
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -173,7 +174,7 @@ class RunFolder:
         version = info.get("version")
         if isinstance(version, int) and version > VERSION:
             raise CheckpointError(
-                f"{self.run} is of version {version}, from a newer tinygpt: upgrade this one."
+                f"{self.run} is of version {str(version)[:20]}, from a newer tinygpt: upgrade this one."
             )
         if version != VERSION or isinstance(version, bool):
             raise CheckpointError(f"{self.run} is damaged: its version is not {VERSION}.")
@@ -212,14 +213,19 @@ class RunFolder:
         storage.write_atomic(self.status, data, durable=status.state not in UNFINISHED)
 
     def read_status(self) -> Status | None:
-        """What the trainer last said, or None if it has not said anything yet.
+        """What the trainer last said, or None if it has not said anything yet, or a power loss took that away.
 
         Raises:
             CheckpointError: the file is damaged.
         """
         if not os.path.lexists(self.status):
             return None
-        data = read_json(self.status)
+        content = read_bytes(self.status, JSON_LIMIT)
+        if not content.strip(b"\0"):
+            return None  # what is left of a file that was never flushed: the run itself is as sound as before
+        data = parse_json(content)
+        if data is None:
+            raise CheckpointError(f"{self.status} is damaged: remove it.")
         kinds: dict[str, tuple[type, ...]] = {
             "pid": (int,),
             "state": (str,),
@@ -230,7 +236,11 @@ class RunFolder:
             "val_loss": (int, float, type(None)),
         }
         values = {f.name: data[f.name] for f in fields(Status) if f.name in data}
-        wrong = [key for key, v in values.items() if isinstance(v, bool) or not isinstance(v, kinds[key])]
+        wrong = [
+            key
+            for key, v in values.items()
+            if isinstance(v, bool) or not isinstance(v, kinds[key]) or _is_beyond_reason(v)
+        ]
         missing = {"pid", "state", "step", "heartbeat"} - set(values)
         if wrong or missing or values["state"] not in STATES:
             raise CheckpointError(f"{self.status} is damaged: remove it.")
@@ -302,6 +312,11 @@ def suggest_name(base: str, runs_dir: Path) -> str:
         n += 1
         candidate = f"{name}-{n}"
     return candidate
+
+
+def _is_beyond_reason(value: object) -> bool:
+    """Whether a number is one that no trainer tells; some are such that a whole number cannot become a float."""
+    return isinstance(value, (int, float)) and not abs(value) <= MOST_COUNT
 
 
 def _json_file(value: dict[str, Any], indent: int | None = 2) -> bytes:

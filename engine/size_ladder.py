@@ -17,8 +17,13 @@ from models.config import SIZES, ModelConfig, heads
 # What a training step costs: two operations a weight forward, twice that backward.
 OPERATIONS_PER_WEIGHT = 6
 # What a process takes on with its first update, whatever it trains: threads, and what libraries keep for them.
-LOADED_BYTES = 30_000_000
-KERNEL_TOKENS = 512  # that a thread of the compiled kernels sees through at a time: CHUNK_TOKENS of models/c/learning.c
+LOADED_BYTES = 40_000_000
+# Of each channel of a token in a layer, while torch computes: measured, in float32 and in bfloat16 (whose attention is in float32).
+KEPT_BYTES = {"modern": (116, 90), "classic": (75, 52)}
+EVALUATED_TOKENS = 8192  # at a time: CHUNK_TOKENS of engine.evaluate
+KERNEL_TOKENS = (
+    512  # that a thread of the compiled kernels sees through at a time: CHUNK_TOKENS of models/c/learning.c
+)
 
 
 @dataclass(frozen=True)
@@ -143,22 +148,28 @@ def training_bytes(recipe: Recipe, vocab_size: int, weights: int) -> int:
 
 
 def _activations(recipe: Recipe, vocab_size: int, wide: int) -> int:
-    """Bytes that torch keeps of one micro-batch on its way back."""
+    """Bytes that torch keeps of one micro-batch on its way back, or takes for an evaluation, whichever is more."""
     tokens = min(recipe.micro_batch or recipe.batch_size, recipe.batch_size) * recipe.block_size
-    width = 2 if recipe.dtype == "bfloat16" else wide
-    # Per layer and token about 32 vectors of the stream's width; then the logits, thrice.
-    kept = tokens * (32 * recipe.n_embd * recipe.n_layer * width + 3 * 4 * vocab_size)
-    # No fused kernel drops attention weights on a processor, so they are all kept, about four times.
+    in_float32, in_bfloat16 = KEPT_BYTES[recipe.arch]
+    kept = in_bfloat16 if recipe.dtype == "bfloat16" else in_float32 * wide // 4
+    learning = tokens * (kept * recipe.n_embd * recipe.n_layer + 3 * wide * vocab_size)
     if recipe.dropout:
-        kept += tokens * 4 * recipe.n_head * recipe.block_size * recipe.n_layer * wide
-    return kept
+        learning += tokens * (1 + wide) * recipe.n_embd * (2 * recipe.n_layer + 1)
+    # No fused kernel drops attention weights on a processor, so they are all kept, about four times.
+    if recipe.dropout and recipe.arch == "classic":
+        learning += tokens * 4 * recipe.n_head * recipe.block_size * recipe.n_layer * wide
+    # One layer after the other is forgotten.
+    evaluating = EVALUATED_TOKENS * (kept * recipe.n_embd + 3 * wide * vocab_size)
+    return max(learning, evaluating)
 
 
 def _compiled_bytes(recipe: Recipe, vocab_size: int, weights: int) -> int:
     """Bytes of the compiled kernels (models/c): the matrices packed for both directions, and for every thread gradients and room."""
     width, layers, block = recipe.n_embd, recipe.n_layer, recipe.block_size
     # Each matrix twice, with a panel of 64 in reserve at either side.
-    packed = 2 * (12 * layers * width**2 + vocab_size * width) + 64 * (16 * layers * width + vocab_size + width)
+    packed = 2 * (12 * layers * width**2 + vocab_size * width) + 64 * (
+        16 * layers * width + vocab_size + width
+    )
     tokens = max(1, KERNEL_TOKENS // block) * block
     room = tokens * ((10 * layers + 17) * width + vocab_size + 64) + 6 * block * width // recipe.n_head
     orthogonal = 13 * width**2 if recipe.optimizer == "muon" else 0

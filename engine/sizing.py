@@ -8,6 +8,7 @@ measurements of our own (`engine.size_ladder`). Everything a person sets explici
 from __future__ import annotations
 
 import re
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -30,6 +31,9 @@ from models.config import DEFAULT_SIZE, ModelConfig
 from models.learning import knows_bfloat16, learner
 
 CONTROL_GROUP = Path("/sys/fs/cgroup")
+# Of a trained value: itself, and at most two numbers of the optimizer. And what is kept: the last two, the best, and one being written.
+CHECKPOINT_BYTES, CHECKPOINTS = 12, 4
+SPARE_BYTES = 50_000_000  # for everything else that a run writes
 NO_LIMIT = 1 << 60  # bytes; the first version of control groups says "none" by some number beyond that
 
 
@@ -141,7 +145,7 @@ def count_weights(config: ModelConfig) -> int:
 
 
 def memory_estimate(recipe: Recipe, vocab_size: int) -> int:
-    """Bytes that training takes at its peak, roughly: weights, gradient, optimizer, and the activations of one micro-batch."""
+    """Bytes that training takes at its peak, within three tenths, beyond what a process takes that has loaded torch."""
     if recipe.arch == "ngram":
         return 0
     return training_bytes(recipe, vocab_size, count_weights(recipe.model_config(vocab_size)))
@@ -155,6 +159,23 @@ def check_memory(recipe: Recipe, vocab_size: int, available: int | None) -> None
             f"Training this model would take about {need / 1e9:.1f} GB of memory and {available / 1e9:.1f} GB are free; "
             "choose a smaller --size, batch_size or micro_batch, or pass --force."
         )
+
+
+def little_room(folder: Path, params: int) -> list[str]:
+    """One sentence if the disk of a run may not hold the checkpoints of a model with `params` trained values, else none.
+
+    No reason to refuse the run: only writing tells what a disk takes, and what could not be saved is tried again.
+    """
+    need = CHECKPOINTS * CHECKPOINT_BYTES * params + SPARE_BYTES
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError:
+        return []
+    if free >= need:
+        return []
+    return [
+        f"The disk of {folder} has {free / 1e6:,.0f} MB free and this run may take {need / 1e6:,.0f} MB: free some, or not all is saved."
+    ]
 
 
 def available_memory() -> int | None:

@@ -104,6 +104,28 @@ def write_new(path: Path, data: bytes) -> None:
         _write_new(path, data, durable=True)
 
 
+def save_new(path: Path, data: bytes) -> None:
+    """Write and flush a file that a person asked for, and its name; it has the permissions of any file of theirs.
+
+    Raises:
+        FileExistsError: the name is taken.
+        ResourceError: as for `write_atomic`; nothing of it is left.
+    """
+    with _explained(path.parent):
+        fd = ops.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+        try:
+            try:
+                _write_all(fd, data)
+                ops.fsync(fd)
+            finally:
+                os.close(fd)
+        except BaseException:
+            with suppress(OSError):
+                ops.unlink(path)
+            raise
+    fsync_dir(path.parent)
+
+
 def fsync_dir(path: Path) -> None:
     """Flush the names in a folder. Some network filesystems cannot, and then nothing better can be done."""
     with _explained(path):
@@ -143,6 +165,9 @@ def discard(path: Path) -> None:
     trash = path.with_name(f"{TRASH}{path.name}-{secrets.token_hex(4)}")
     with _explained(path.parent):
         ops.rename(path, trash)
+    # Or a power loss might undo the new name, and not what was removed under it.
+    fsync_dir(path.parent)
+    with _explained(path.parent):
         _remove(trash)
 
 
@@ -239,6 +264,8 @@ def open_regular(path: Path, flags: int) -> int:
     except OSError as error:
         if path.is_symlink() or error.errno in (errno.EISDIR, errno.ENXIO):
             raise CheckpointError(f"{path} is not a regular file: put the real file in its place.") from error
+        if error.errno in (errno.ENOTDIR, errno.ELOOP):
+            raise CheckpointError(f"{path.parent} is not a folder: put the real one in its place.") from error
         raise
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
@@ -246,11 +273,14 @@ def open_regular(path: Path, flags: int) -> int:
     return fd
 
 
-def end_last_line(fd: int) -> None:
-    """Append a newline if a crash left half a line at the end, so that it does not swallow the next one."""
-    size = os.fstat(fd).st_size
-    if size and os.pread(fd, 1, size - 1) != b"\n":
-        _write_all(fd, b"\n")
+def end_last_line(fd: int, folder: Path) -> None:
+    """Append a newline if a crash left half a line at the end, so that it does not swallow the next one.
+
+    Raises:
+        ResourceError: as for `write_atomic`.
+    """
+    with _explained(folder):
+        _end_last_line(fd)
 
 
 def append_line(fd: int, line: bytes, folder: Path, *, durable: bool = False) -> None:
@@ -262,7 +292,7 @@ def append_line(fd: int, line: bytes, folder: Path, *, durable: bool = False) ->
     size = os.fstat(fd).st_size
     with _explained(folder):
         try:
-            end_last_line(fd)
+            _end_last_line(fd)
             _write_all(fd, line + b"\n")
             if durable:
                 ops.fsync(fd)
@@ -292,6 +322,12 @@ def _open_kept(path: Path, flags: int) -> int:
             os.close(fd)
             raise
     return fd
+
+
+def _end_last_line(fd: int) -> None:
+    size = os.fstat(fd).st_size
+    if size and os.pread(fd, 1, size - 1) != b"\n":
+        _write_all(fd, b"\n")
 
 
 def _remove(path: Path) -> None:

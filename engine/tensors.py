@@ -18,6 +18,7 @@ from torch import Tensor
 from engine.errors import CheckpointError
 
 HEADER_LIMIT = 1_000_000  # bytes; ours has about a hundred a tensor
+MOST_DIMENSIONS = 8  # ours have three at most, and torch computes with 64
 
 
 def to_bytes(tensors: Mapping[str, Tensor], *, float32: bool = False) -> bytes:
@@ -45,7 +46,7 @@ def from_bytes(data: bytes, name: str) -> dict[str, Tensor]:
     """
     _check_header(data, name)
     try:
-        return safetensors.torch.load(data)
+        found = safetensors.torch.load(data)
     except (
         safetensors.SafetensorError,
         ValueError,
@@ -56,6 +57,11 @@ def from_bytes(data: bytes, name: str) -> dict[str, Tensor]:
     ) as error:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise CheckpointError(f"{name} is damaged: {reason}.") from error
+    for key, tensor in found.items():
+        # Torch makes tensors with which it cannot compute.
+        if tensor.ndim > MOST_DIMENSIONS or (tensor.is_floating_point() and tensor.element_size() < 2):
+            raise CheckpointError(f"{name} is damaged: {key[:80]!r} is no tensor of ours.")
+    return found
 
 
 def not_finite(tensors: Mapping[str, Tensor]) -> str | None:

@@ -17,7 +17,7 @@ import os
 import shutil
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BufferedReader
@@ -90,7 +90,8 @@ def token_files(
     final = folder / key_of(text.sha256, tokenizer)
     temporary = folder / f"{storage.TEMPORARY}{final.name}"
     tries = 0
-    while (found := _opened(final)) is None:
+    expected = _Expected(text, tokenizer)
+    while (found := _opened(final, expected)) is None:
         if tries == _TRIES:  # a filesystem that maps no files, say
             raise ResourceError(
                 f"The token files of this text were written to {printable(str(folder))} and cannot be read there: "
@@ -103,7 +104,7 @@ def token_files(
                 wait()
                 time.sleep(_WAIT_SECONDS)
                 continue
-            if (found := _opened(final)) is not None:  # another process was quicker
+            if (found := _opened(final, expected)) is not None:  # another process was quicker
                 continue
             if os.path.lexists(final):
                 _discard_damaged(final)
@@ -255,7 +256,24 @@ def _making(temporary: Path, wait: Callable[[], None]) -> Iterator[bool]:
         os.close(lock)
 
 
-def _opened(entry: Path) -> TokenFiles | None:
+@dataclass(frozen=True)
+class _Expected:
+    """What an entry must hold whatever its manifest says, which may be a stranger's: ids of this dtype, all of them in the vocabulary."""
+
+    text: LargeText
+    tokenizer: Tokenizer
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(id_dtype(self.tokenizer.vocab_size))
+
+    def agrees(self, manifest: Mapping[str, Any]) -> bool:
+        train = split_at(self.text.chars)
+        said = [manifest.get(key) for key in ("version", "sha256", "dtype", "train_chars", "val_chars")]
+        return said == [VERSION, self.text.sha256, self.dtype.name, train, self.text.chars - train]
+
+
+def _opened(entry: Path, expected: _Expected) -> TokenFiles | None:
     """The entry's arrays, if it is whole; nobody removes it while they are there."""
     try:
         lock = open_read(entry / _LOCK)
@@ -265,41 +283,43 @@ def _opened(entry: Path) -> TokenFiles | None:
         if not _lock(lock, fcntl.LOCK_SH) or not _is_at(lock, entry / _LOCK):  # it is being removed
             return None
         manifest = read_json(entry / _MANIFEST)
-        if manifest["version"] != VERSION:
+        if not expected.agrees(manifest):
             return None
-        said, dtype = manifest["files"], np.dtype(manifest["dtype"])
-        train, val = (_mapped(entry / name, said[name], dtype, lock) for name in (_TRAIN, _VAL))
+        said = manifest["files"]
+        train, val = (_mapped(entry / name, said[name], expected, lock) for name in (_TRAIN, _VAL))
         with suppress(OSError):  # for whoever looks for the entry that was not used for longest
             os.utime(entry / _LOCK)
-        return TokenFiles(train, val, int(manifest["train_chars"]), int(manifest["val_chars"]))
+        return TokenFiles(train, val, manifest["train_chars"], manifest["val_chars"])
     except (CheckpointError, OSError, ValueError, KeyError, TypeError):
         return None
     finally:
         os.close(lock)
 
 
-def _mapped(path: Path, said: dict[str, Any], dtype: np.dtype[Any], lock: int) -> np.ndarray:
+def _mapped(path: Path, said: dict[str, Any], expected: _Expected, lock: int) -> np.ndarray:
     """The ids in a file, of which only what is looked at is ever read; `lock` stays held as long as they are there.
 
     Raises:
         CheckpointError: the file is not what the manifest said.
     """
     with os.fdopen(open_read(path), "rb") as file:
-        if not _sound(file, said):
+        untouched = _is_untouched(file, said)
+        if not untouched and hashlib.file_digest(file, "sha256").hexdigest() != said["sha256"]:
             raise CheckpointError(f"{path} is damaged.")
         ids = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    # A file that came from elsewhere may be sound and hold anything; an id beyond the vocabulary would be read from beyond the weights.
+    if not untouched and int(np.frombuffer(ids, expected.dtype).max()) >= expected.tokenizer.vocab_size:
+        raise CheckpointError(f"{path} is not of its tokenizer.")
     if hasattr(mmap, "MADV_RANDOM"):  # windows lie anywhere: what stands behind one is not wanted next
         ids.madvise(mmap.MADV_RANDOM)
     weakref.finalize(ids, os.close, os.dup(lock))
-    return np.frombuffer(ids, dtype)
+    return np.frombuffer(ids, expected.dtype)
 
 
-def _sound(file: BufferedReader, said: dict[str, Any]) -> bool:
-    """Whether a file is what the manifest says: untouched since it was written, or else the same by its hash."""
+def _is_untouched(file: BufferedReader, said: dict[str, Any]) -> bool:
+    """Whether nobody has written to a file since the manifest was made; what was touched may be the same by its hash."""
     stamp = _stamp(os.fstat(file.fileno()))
-    if stamp == {key: said[key] for key in stamp}:
-        return True
-    return bool(hashlib.file_digest(file, "sha256").hexdigest() == said["sha256"])
+    return stamp == {key: said[key] for key in stamp}
 
 
 def _stamp(found: os.stat_result) -> dict[str, int]:

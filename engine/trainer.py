@@ -20,7 +20,7 @@ import torch
 from engine import events
 from engine.budget import Budget
 from engine.checkpoint import clean_leftovers, prune, save_checkpoint
-from engine.control import ControlReader, Request
+from engine.control import ControlReader, Request, is_course
 from engine.counting import count
 from engine.errors import CheckpointError, LostError, ResourceError, TinygptError, UsageError
 from engine.event_log import EventLog, recorded_controls
@@ -134,7 +134,7 @@ def _run(
     obeyed = {control.id for control in state.controls}
     repeated = [c for c in job.recipe.rate_changes if c.id not in known]
     seen += [events.Control(c.id, c.step, "lr", c.factor) for c in repeated]
-    replay = [c for c in seen if c.do in ("lr", "extend") and c.step >= state.step and c.id not in obeyed]
+    replay = [c for c in seen if is_course(c) and c.step >= state.step and c.id not in obeyed]
     budget = None
     if job.recipe.time is not None and state.plans[-1].timed:
         budget = Budget(job.recipe.time, time.monotonic() - began + prepared.wall_seconds)

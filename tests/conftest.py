@@ -1,17 +1,48 @@
-"""What holds for all tests: signals arrive as they do at a terminal, and no model is built in unless a test puts one there."""
+"""What holds for all tests: signals arrive as they do at a terminal, no model is built in unless a test puts one there, and nobody leaves
+this machine.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from engine import starter
+from tests.offline import only_this_machine
 
 # A shell without job control starts its background jobs deaf to Ctrl-C, and the processes our tests start would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+class LeftError(BaseException):
+    """Somebody would have left this machine. No code catches that, unless it catches everything."""
+
+
+left: list[str] = []
+
+
+def _refuse(what: str) -> None:
+    left.append(what)
+    raise LeftError(what)
+
+
+# Python processes that tests start find `sitecustomize` there, which does the same.
+_OFFLINE = str(Path(__file__).parent / "offline")
+only_this_machine.watch(_refuse)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (_OFFLINE, os.environ.get("PYTHONPATH", ""))))
+
+
+@pytest.fixture(autouse=True)
+def nobody_left() -> Iterator[list[str]]:
+    """Who tried to leave this machine during the test; a test that tries on purpose empties the list."""
+    left.clear()
+    yield left
+    assert not left, f"who tests must not use the network: {left}"
 
 
 @pytest.fixture(autouse=True)

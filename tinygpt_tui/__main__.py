@@ -17,11 +17,24 @@ def main() -> int:
         if (problem := guard.problem()) is not None:
             sys.stderr.write(f"error: {problem}\n")
             return 2
-        from tinygpt_tui.cli.exits import run
+        from tinygpt_tui.cli.exits import INTERRUPTED, run
 
-        return run()
+        code = run()
+        if code == INTERRUPTED:
+            hear_no_more()
+        return code
     except KeyboardInterrupt:
+        hear_no_more()
         return 130
+
+
+def hear_no_more() -> None:
+    """Lets another Ctrl-C end the process without a word: Python would tell of one that comes while it shuts down."""
+    import contextlib
+    import signal
+
+    with contextlib.suppress(ValueError):  # it is not for a thread to say
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 import time
 import traceback
@@ -99,18 +100,32 @@ class Playground(App[int]):
         self._lost = False  # whether a part of a screen is gone
         self._problems: set[str] = set()  # of the settings, that were told
         self._interrupted = -AGAIN_SECONDS
+        self._caught: set[int] = set()  # signals
+        self._before: dict[int, Any] = {}  # what handled them
+        self.failure: Exception | None = None  # before there was a screen that could tell of it
         self._timer: Timer | None = None
         self._begun = False
         for theme in THEMES:
             self.register_theme(theme)
 
     def on_load(self) -> None:
-        # Before anything is drawn: whoever is ended from now on gives the terminal back.
-        loop = asyncio.get_running_loop()
-        for number, code in ((signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)):
+        # Before anything is drawn: whoever is ended from now on gives the terminal back. Handlers of Python's own, which are heard
+        # even where the event loop waits for a terminal that takes nothing.
+        self._loop_of_signals = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             # Only the main thread of a process may; a test may run us in another.
-            with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
-                loop.add_signal_handler(number, self._leave, code)
+            with contextlib.suppress(ValueError):
+                self._before[number] = signal.signal(number, self._asked_to_end)
+
+    def _asked_to_end(self, number: int, frame: object) -> None:
+        """A signal: the first time it leaves in order; the same one again leaves at once, as with a trainer (`engine.signals`)."""
+        if number in self._caught:
+            if isinstance(self._driver, TerminalDriver):
+                self._driver.give_back()
+            os._exit(128 + number)
+        self._caught.add(number)
+        with contextlib.suppress(RuntimeError):  # the loop has ended just now
+            self._loop_of_signals.call_soon_threadsafe(self._leave, 128 + number)
 
     def on_mount(self) -> None:
         self._use_settings()
@@ -152,7 +167,12 @@ class Playground(App[int]):
             screen._css_update_count = self._css_update_count
 
     async def on_unmount(self) -> None:
-        await self.world.end()
+        try:
+            await self.world.end()
+        finally:
+            for number, handler in self._before.items():
+                signal.signal(number, handler or signal.SIG_DFL)
+            self._before.clear()
 
     def exit(self, result: int | None = None, return_code: int = 0, message: Any = None) -> None:
         """Leaves, and lets no tick meet a screen that is half taken down."""
@@ -360,8 +380,13 @@ class Playground(App[int]):
             # A screen that is taken down before it was whole misses its parts; that is no reason to leave otherwise.
             self._write_report(error)
             return
-        if not self._keep_running or not self._begun:  # without a screen there is no dialog
+        if not self._keep_running:
             super()._handle_exception(error)
+            return
+        if not self._begun:  # without a screen there is no dialog: whoever started us tells of it
+            self.failure = self.failure or error
+            self._return_code = 1
+            self._close_messages_no_wait()
             return
         now = time.monotonic()
         self._errors = [at for at in self._errors if now - at < IN_A_ROW_SECONDS] + [now]

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from engine.errors import ResourceError, TinygptError
-from engine.storage import make_private_dir
+from engine.storage import make_private_dir, save_new
 
 MOST_REPORTS = 20
 
@@ -37,14 +37,13 @@ def free_path(stem: str, suffix: str, folder: Path | None = None) -> Path:
 
 
 def write_new(path: Path, text: str) -> None:
-    """Writes `text` into a file that must not exist.
+    """Writes `text` into a file that must not exist; when this returns it may be called saved.
 
     Raises:
-        ResourceError: it exists or cannot be written.
+        ResourceError: it exists or cannot be written; then nothing of it is left.
     """
     try:
-        with path.open("x", encoding="utf-8", errors="surrogatepass", newline="") as file:
-            file.write(text)
+        save_new(path, text.encode("utf-8", errors="surrogatepass"))
     except OSError as error:
         raise ResourceError(f"{path} cannot be written: {error.strerror or error}.") from None
 

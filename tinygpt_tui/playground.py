@@ -11,7 +11,7 @@ import gc
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from tinygpt_tui.world import World
@@ -34,7 +34,21 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return _main(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:
+        from tinygpt_tui.__main__ import hear_no_more
+
+        hear_no_more()
         return 130
+    except Exception as error:
+        from tinygpt_tui.cli.exits import explain
+
+        return explain(error)
+
+
+class _Parser(argparse.ArgumentParser):
+    """What is wrong with the arguments is said in a sentence of ours: they may be names of files, which are a stranger's text."""
+
+    def error(self, message: str) -> NoReturn:
+        sys.exit(_refuse(f"{message} (try 'tinygpt-tui --help')", 2))
 
 
 def _main(arguments: list[str]) -> int:
@@ -43,7 +57,7 @@ def _main(arguments: list[str]) -> int:
     gc.disable()  # what is imported stays: looking through it again and again is a tenth of the time to the first frame
     if (problem := guard.problem()) is not None:
         return _refuse(problem, 2)
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="tinygpt-tui",
         description=HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -92,8 +106,13 @@ def _main(arguments: list[str]) -> int:
         app.run()
     finally:
         terminal.let_go()
+    code = app.return_code or 0
+    if app.failure is not None:
+        from tinygpt_tui.cli.exits import explain
+
+        code = explain(app.failure)
     _last_word(world)
-    return app.return_code or 0
+    return code
 
 
 def _first_mode(world: World, target: str | None) -> str:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import SettingsError, UsageError
+from engine.errors import SettingsError, TinygptError, UsageError
 from tinygpt_tui import settings
 from tinygpt_tui.paths import user_paths
 from tinygpt_tui.settings_sources import Resolved, resolve
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from tomlkit import TOMLDocument
 
 SIZE_LIMIT = 1_000_000  # bytes: far more than anyone types, little enough to read without a thought
+
+MOST_DOTS = 100  # in one line
 
 _HEADER = "# Settings of tinygpt: 'tinygpt config show' lists them all.\n"
 
@@ -51,9 +54,7 @@ def load(
     # Its keys may mean something else by now. Go on without them rather than stop a person who goes back to
     # an older version.
     resolved = resolve(options, environment)
-    warning = (
-        f"{path} is of version {version}, and this tinygpt knows {settings.VERSION}: the file is left out"
-    )
+    warning = f"{path} is of version {settings.shown(version)}, and this tinygpt knows {settings.VERSION}: the file is left out"
     return replace(resolved, warnings=(warning,))
 
 
@@ -64,6 +65,11 @@ def read(path: Path) -> dict[str, Any]:
         SettingsError: it cannot be read, or is not TOML: with line and column.
     """
     text = _text(path)
+    for number, written in enumerate(text.split("\n"), start=1):
+        if written.count(".") > MOST_DOTS:  # a name of so many parts is read for minutes
+            raise SettingsError(
+                f"{path}, line {number}: it has more than {MOST_DOTS} dots; mend it, or move the file away"
+            )
     try:
         return tomllib.loads(text)
     except RecursionError:
@@ -92,7 +98,7 @@ def set_value(path: Path, key: str, value: object) -> None:
     from engine.storage import make_private_dir
 
     make_private_dir(path.parent)
-    with turn(path.parent, path):
+    with turn(path.parent, path), _safely(path):
         document = _editable(path)
         entry = settings.entry(key)
         # The dots of an action's name are not the dots of a table: ui.keys."play.stop" is the key "play.stop" of
@@ -125,7 +131,7 @@ def unset_value(path: Path, key: str) -> bool:
     """
     from engine.lock import turn
 
-    with turn(path.parent, path):
+    with turn(path.parent, path), _safely(path):
         document = _editable(path)
         if key == "version":
             raise UsageError("the version belongs to the file and cannot be unset")
@@ -133,6 +139,17 @@ def unset_value(path: Path, key: str) -> bool:
             return False
         _write(path, document)
         return True
+
+
+@contextmanager
+def _safely(path: Path) -> Iterator[None]:
+    """The library that keeps comments does not take every file that is TOML; what it cannot edit is left as it is."""
+    try:
+        yield
+    except (TinygptError, OSError):
+        raise
+    except Exception as error:
+        raise SettingsError(f"{path} cannot be edited safely: change it by hand") from error
 
 
 def _remove(table: Any, key: str) -> bool:
@@ -162,7 +179,7 @@ def _editable(path: Path) -> TOMLDocument:
     version = _version(document, path)
     if version > settings.VERSION:
         raise SettingsError(
-            f"{path} is of version {version} and this tinygpt writes version {settings.VERSION}: "
+            f"{path} is of version {settings.shown(version)} and this tinygpt writes version {settings.VERSION}: "
             "the file is left as it is; update tinygpt or edit it by hand"
         )
     text = _text(path)
@@ -214,7 +231,7 @@ def _version(document: Mapping[str, object], path: Path) -> int:
     version = document.get("version", settings.VERSION)
     if type(version) is not int or version < 1:
         raise SettingsError(
-            f"{path}: version is {version!r}, but it must be a whole number from 1: write version = 1"
+            f"{path}: version is {settings.shown(version)}, but it must be a whole number from 1: write version = 1"
         )
     return version
 

@@ -13,6 +13,8 @@ from typing import Any, cast
 from engine.errors import SettingsError
 from tinygpt_tui.settings import SCHEMA, Settings, checked, from_text, nearest, shown
 
+MOST_WARNINGS = 20  # of a file; what each of a hundred thousand names may have meant takes seconds to find
+
 
 class Origin(Enum):
     """Where a value comes from, weakest first."""
@@ -85,7 +87,8 @@ def _from_document(document: Mapping[str, object], source: str) -> tuple[dict[st
         if section == "version":
             continue
         if section not in sections:
-            warnings.append(f"{source}: nothing is called '{section}'{nearest(section, sections)}")
+            if len(warnings) < MOST_WARNINGS:
+                warnings.append(f"{source}: nothing is called '{section}'{nearest(section, sections)}")
             continue
         if not isinstance(table, Mapping):
             raise SettingsError(
@@ -94,7 +97,8 @@ def _from_document(document: Mapping[str, object], source: str) -> tuple[dict[st
         for name, value in table.items():
             key = f"{section}.{name}"
             if key not in SCHEMA:
-                warnings.append(f"{source}: there is no setting '{key}'{nearest(key, SCHEMA)}")
+                if len(warnings) < MOST_WARNINGS:
+                    warnings.append(f"{source}: there is no setting '{key}'{nearest(key, SCHEMA)}")
                 continue
             if SCHEMA[key].kind is dict and isinstance(value, Mapping):
                 given[key] = {a: checked(f"{key}.{a}", text, source) for a, text in _flat(value)}

@@ -13,18 +13,21 @@ from __future__ import annotations
 import hashlib
 import http.client
 import ssl
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from engine.catalogue import Entry, embedded_names
 from engine.errors import CorpusError, ResourceError, UsageError
 from engine.printable import printable
 from engine.storage import make_private_dir, write_atomic
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 20.0  # of silence
+# A server that sends a byte now and then is never silent, but nobody waits for years: so long in all, and for so many bytes a second.
+PATIENCE_S, LEAST_SPEED = 60.0, 1000.0
 _CHUNK = 2**16
 
 
@@ -114,6 +117,22 @@ def https_opener(https: urllib.request.HTTPSHandler | None = None) -> urllib.req
 
 
 class _HttpsRedirects(urllib.request.HTTPRedirectHandler):
+    def http_error_302(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+    ) -> Any:
+        try:
+            return super().http_error_302(req, fp, code, msg, headers)
+        except ValueError:  # an address that is none; nobody else would hang up
+            fp.close()
+            raise
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
     def redirect_request(
         self,
         req: urllib.request.Request,
@@ -133,6 +152,7 @@ def _download(
     entry: Entry, progress: Callable[[int, int], None], opener: urllib.request.OpenerDirector
 ) -> bytes:
     data = bytearray()
+    began = time.monotonic()
     try:
         with opener.open(entry.url, timeout=TIMEOUT_S) as response:
             progress(0, entry.bytes)
@@ -141,6 +161,10 @@ def _download(
                 if len(data) > entry.bytes:
                     raise _failed(entry, f"the server sent more than its {entry.bytes:,} bytes")
                 progress(len(data), entry.bytes)
+                slow = time.monotonic() - began > PATIENCE_S + len(data) / LEAST_SPEED
+                if slow and len(data) < entry.bytes:
+                    so_far = f"{len(data):,} of {entry.bytes:,} bytes so far"
+                    raise _failed(entry, f"the server is too slow, with {so_far}")
     except urllib.error.HTTPError as error:
         with error:
             raise _failed(

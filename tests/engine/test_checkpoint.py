@@ -28,28 +28,7 @@ from engine.checkpoint import (
 )
 from engine.errors import CheckpointError, ResourceError, RunError
 from engine.runs import RunFolder
-
-
-class Died(BaseException):
-    """Stands for SIGKILL: nothing of ours runs after it."""
-
-
-class Faulty(storage.Ops):
-    """Performs calls until number `at`: from there on nothing happens any more, or that one fails with `error`."""
-
-    def __init__(self, at: int, error: int | None = None) -> None:
-        self.at = at
-        self.error = error
-        self.calls = 0
-
-    def __getattribute__(self, name: str) -> Any:
-        if hasattr(storage.Ops, name) and not name.startswith("_"):
-            self.calls += 1
-            if self.error is None and self.calls >= self.at:
-                raise Died
-            if self.error is not None and self.calls == self.at:
-                raise OSError(self.error, os.strerror(self.error))
-        return super().__getattribute__(name)
+from tests.engine.fault_injection import Died, Faulty
 
 
 class Unflushed(storage.Ops):

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from engine.control import request
 from engine.event_log import read_events
-from engine.events import Eval, Sample, Saved, Step, Warn
+from engine.events import Eval, Event, Sample, Saved, Step, Warn
 from models import kernel
 
 
@@ -41,6 +42,31 @@ def test_a_run_that_was_cut_ends_in_the_same_bits(world: Any, cache: Path, cut: 
         info = folder.read_run()
         assert info["kernels"] == info["recipe"]["kernels"] == "compiled"
         assert not [event for event in read_events(folder) if isinstance(event, Warn)]
+    assert world.steps(cutted) == world.steps(whole)
+    assert world.weights(cutted) == world.weights(whole)
+
+
+def test_texts_and_evaluations_on_the_way_change_nothing_that_a_resume_learns(
+    world: Any, cache: Path
+) -> None:
+    whole = world.run("whole", **VALUES)
+    cutted = world.run("cut", **{**VALUES, "eval_every": 3, "sample_chars": 9})
+    assert world.train(whole, cache_dir=cache) == 0
+
+    def ask(event: Event) -> None:
+        if isinstance(event, Step) and event.step <= 10:
+            for _ in range(10):
+                request(cutted, "sample", 2, prompt="the")
+
+    def dying(event: Event) -> None:
+        ask(event)
+        if isinstance(event, Step) and event.step == 13:
+            raise world.Died
+
+    with pytest.raises(world.Died):
+        world.train(cutted, dying, cache_dir=cache)
+    assert world.train(cutted, ask, cache_dir=cache) == 0
+    assert len([e for e in read_events(cutted) if isinstance(e, Sample) and e.prompt == "the"]) == 100
     assert world.steps(cutted) == world.steps(whole)
     assert world.weights(cutted) == world.weights(whole)
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 
+from engine import storage
+from engine.errors import ResourceError
 from engine.event_log import LINE_LIMIT, EventLog, EventTail, LineTail, read_events
 from engine.events import Sample, Warn
 from engine.runs import RunFolder
+from tests.engine.fault_injection import Faulty
 
 
 @pytest.fixture
@@ -74,3 +78,18 @@ def test_a_line_longer_than_any_of_ours_is_skipped_in_pieces_too(folder: RunFold
     while not found:
         found += tail.poll(1 << 18)
     assert found == [b"short"]
+
+
+def test_a_torn_line_on_a_full_disk_is_one_sentence_when_the_file_is_opened(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.events.write_bytes(b'{"event": "st')
+    for call in (2, 1):  # open, write
+        with monkeypatch.context() as patch:
+            patch.setattr(storage, "ops", Faulty(call, errno.ENOSPC))
+            with pytest.raises(ResourceError, match="No space is left"):
+                EventLog.open(folder)
+    assert folder.events.read_bytes() == b'{"event": "st'
+    with EventLog.open(folder) as log:
+        log.append(Warn(1, "on"))
+    assert read_events(folder) == [Warn(1, "on")]

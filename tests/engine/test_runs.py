@@ -279,12 +279,25 @@ def test_a_status_is_read_back(folder: RunFolder) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{}", '{"pid":1,"state":"flying","step":1,"heartbeat":1}', '{"pid":true,"state":"done"}'],
+    ["{", "[]", "{}", '{"pid":1,"state":"flying","step":1,"heartbeat":1}', '{"pid":true,"state":"done"}'],
 )
 def test_a_damaged_status_is_one_sentence(folder: RunFolder, text: str) -> None:
     folder.status.write_text(text)
     with pytest.raises(CheckpointError, match="damaged"):
         folder.read_status()
+
+
+@pytest.mark.parametrize("left", [b"", b"\0" * 150])
+def test_a_status_that_a_power_loss_emptied_says_nothing_and_damages_nothing(
+    folder: RunFolder, left: bytes
+) -> None:
+    folder.status.write_bytes(left)
+    make_old(folder)
+    assert folder.read_status() is None
+    assert folder.state() == "stale"
+    assert [run.reason for run in list_runs(folder.path.parent)] == [""]
+    folder.write_status(status("done"))
+    assert folder.state() == "done"
 
 
 @pytest.mark.parametrize("said", ["preparing", "training", "paused"])

@@ -110,13 +110,13 @@ def test_each_architecture_has_its_own_optimizer() -> None:
 
 
 def test_memory_grows_with_everything_that_takes_it() -> None:
-    base = Recipe(batch_size=8, block_size=64)
+    base = Recipe(batch_size=64, block_size=64)
     need = training_bytes(base, 65, 800_000)
     assert need > 16 * 800_000
     assert training_bytes(base, 65, 900_000) > need
     assert training_bytes(base, 6500, 800_000) > need
-    assert training_bytes(base.with_values(batch_size=16), 65, 800_000) > need
-    assert training_bytes(base.with_values(batch_size=16, micro_batch=8), 65, 800_000) == need
+    assert training_bytes(base.with_values(batch_size=128), 65, 800_000) > need
+    assert training_bytes(base.with_values(batch_size=128, micro_batch=64), 65, 800_000) == need
     assert training_bytes(base.with_values(dropout=0.1), 65, 800_000) > need
     assert training_bytes(base.with_values(dtype="bfloat16"), 65, 800_000) < need
     assert training_bytes(Recipe(arch="ngram"), 65, 0) == 0

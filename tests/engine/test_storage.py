@@ -13,82 +13,7 @@ import pytest
 from engine import storage
 from engine.errors import CheckpointError, ResourceError
 from engine.reading import parse_json, read_bytes, read_json
-
-
-class Died(BaseException):
-    """Stands for SIGKILL: nothing of ours runs after it."""
-
-
-class Faulty(storage.Ops):
-    """Performs calls until number `at`, which fails with `error`, or from which on nothing happens any more."""
-
-    def __init__(self, at: int, error: int | None) -> None:
-        self.at = at
-        self.error = error
-        self.calls = 0
-
-    def _pass(self) -> None:
-        self.calls += 1
-        if self.error is None and self.calls >= self.at:
-            raise Died
-        if self.error is not None and self.calls == self.at:
-            raise OSError(self.error, os.strerror(self.error))
-
-    def open(self, path: Path, flags: int, mode: int = 0o600) -> int:
-        self._pass()
-        return super().open(path, flags, mode)
-
-    def write(self, fd: int, data: bytes | memoryview) -> int:
-        self._pass()
-        return super().write(fd, data)
-
-    def fsync(self, fd: int) -> None:
-        self._pass()
-        super().fsync(fd)
-
-    def rename(self, source: Path, target: Path) -> None:
-        self._pass()
-        super().rename(source, target)
-
-    def replace(self, source: Path, target: Path) -> None:
-        self._pass()
-        super().replace(source, target)
-
-    def unlink(self, path: Path) -> None:
-        self._pass()
-        super().unlink(path)
-
-    def mkdir(self, path: Path, mode: int) -> None:
-        self._pass()
-        super().mkdir(path, mode)
-
-
-class Log(storage.Ops):
-    """Writes down each call as "name file"."""
-
-    def __init__(self) -> None:
-        self.calls: list[str] = []
-        self.names: dict[int, str] = {}
-
-    def open(self, path: Path, flags: int, mode: int = 0o600) -> int:
-        fd = super().open(path, flags, mode)
-        self.names[fd] = "temporary" if path.name.startswith(storage.TEMPORARY) else path.name
-        return fd
-
-    def write(self, fd: int, data: bytes | memoryview) -> int:
-        self.calls.append(f"write {self.names[fd]}")
-        return super().write(fd, data[:3])
-
-    def fsync(self, fd: int) -> None:
-        self.calls.append(f"fsync {self.names[fd]}")
-
-    def rename(self, source: Path, target: Path) -> None:
-        self.calls.append(f"rename {target.name}")
-        super().rename(source, target)
-
-    def replace(self, source: Path, target: Path) -> None:
-        self.calls.append(f"replace {target.name}")
-        super().replace(source, target)
+from tests.engine.fault_injection import Died, Faulty, Log
 
 
 @pytest.fixture
@@ -224,6 +149,34 @@ def test_a_new_file_never_replaces_one_nor_goes_through_a_link(folder: Path) -> 
     assert not outside.exists()
 
 
+def test_a_file_for_a_person_is_safe_with_its_name_and_is_like_their_others(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log()
+    monkeypatch.setattr(storage, "ops", log)
+    before = os.umask(0o027)
+    try:
+        storage.save_new(folder / "talk", b"123")
+    finally:
+        os.umask(before)
+    assert log.calls == ["write talk", "fsync talk", "fsync data"]
+    assert stat.S_IMODE((folder / "talk").stat().st_mode) == 0o640
+    with pytest.raises(FileExistsError):
+        storage.save_new(folder / "talk", b"4")
+    assert (folder / "talk").read_bytes() == b"123"
+
+
+def test_of_a_file_for_a_person_that_cannot_be_written_nothing_is_left(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for at in (1, 2, 3):  # open, write, fsync
+        with monkeypatch.context() as patch:
+            patch.setattr(storage, "ops", Faulty(at, errno.ENOSPC, torn=True))
+            with pytest.raises(ResourceError, match="No space is left"):
+                storage.save_new(folder / "talk", b"0123456789")
+        assert list(folder.iterdir()) == []
+
+
 @pytest.mark.parametrize("error", [errno.EINVAL, errno.ENOTSUP])
 def test_a_filesystem_that_cannot_flush_folders_is_no_error(
     folder: Path, error: int, monkeypatch: pytest.MonkeyPatch
@@ -309,6 +262,22 @@ def test_a_discarded_folder_is_gone_and_sweeping_removes_only_leftovers(folder: 
     assert {p.name for p in folder.iterdir()} == {"keep", ".tmp-b", ".tmp-meta.json-1"}
     storage.sweep(folder, temporaries=True, spare="meta.json")
     assert {p.name for p in folder.iterdir()} == {"keep", ".tmp-meta.json-1"}
+
+
+def test_a_folder_is_removed_only_once_its_name_is_gone_for_good(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "doomed").mkdir()
+
+    class Watching(Log):
+        def rmtree(self, path: Path) -> None:
+            self.calls.append("rmtree")
+
+    log = Watching()
+    monkeypatch.setattr(storage, "ops", log)
+    storage.discard(folder / "doomed")
+    assert [call.split()[0] for call in log.calls] == ["rename", "fsync", "rmtree"]
+    assert log.calls[1] == "fsync data"
 
 
 def test_discarding_a_link_leaves_what_it_points_to(folder: Path, tmp_path: Path) -> None:

@@ -148,10 +148,10 @@ def is_alive(pid: int, command: str = "") -> bool:
     return state[:1] not in ("", "Z", "X") and command in told
 
 
-def player_of(pid: int) -> int | None:
-    """The process id of the player that a playground has started, if there is one."""
+def player_of(pid: int, command: str = "engine play") -> int | None:
+    """The process id of the player that a playground has started, if there is one; by words of its command."""
     for child in _children(pid):
-        if is_alive(child, "engine play"):
+        if is_alive(child, command):
             return child
     return None
 

@@ -70,7 +70,12 @@ def test_an_interrupt_while_the_program_loads_is_quiet_and_130(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(guard, "problem", interrupted)
-    assert __main__.main() == 130
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        assert __main__.main() == 130
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL  # another one ends it at once
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert capsys.readouterr().err == ""
 
 

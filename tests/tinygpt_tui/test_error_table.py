@@ -2,74 +2,28 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from engine.runs import RunFolder, Status
-
-Run = Callable[..., Any]
-
-
-@dataclass
-class World:
-    """Where a case plays: a folder with `ok.txt` and others, a home, and in it perhaps the run "fox"."""
-
-    folder: Path
-    home: Path
-    monkeypatch: pytest.MonkeyPatch
-    stack: ExitStack = field(default_factory=ExitStack)
-
-    @property
-    def run(self) -> RunFolder:
-        return RunFolder(self.home / "data" / "runs" / "fox")
-
-
-Given = Callable[[World], object]
-
-
-@dataclass(frozen=True)
-class Case:
-    args: tuple[str, ...]
-    code: int
-    says: str
-    given: Given | None = None
-
-
-def case(args: str | tuple[str, ...], code: int, says: str, given: Given | None = None) -> Case:
-    return Case(tuple(args.split()) if isinstance(args, str) else args, code, says, given)
-
-
-def file(name: str, data: bytes) -> Given:
-    return lambda world: (world.folder / name).write_bytes(data)
-
-
-def config(text: str) -> Given:
-    def write(world: World) -> None:
-        (world.home / "config").mkdir(parents=True)
-        (world.home / "config" / "config.toml").write_text(text)
-
-    return write
-
-
-def env(**variables: str) -> Given:
-    return lambda world: [world.monkeypatch.setenv(name, value) for name, value in variables.items()]
-
-
-def stdin(data: bytes) -> Given:
-    return lambda world: world.monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
-
-
-def in_run(name: str, text: str) -> Given:
-    return lambda world: (world.run.path / name).write_text(text)
+from engine.runs import Status
+from tests.tinygpt_tui.bad_input import (
+    Case,
+    Run,
+    World,
+    case,
+    check_refused,
+    config,
+    env,
+    file,
+    in_run,
+    label,
+    stdin,
+    unreadable,
+)
 
 
 def run_of_version_9(world: World) -> None:
@@ -85,11 +39,6 @@ def damaged_checkpoints(world: World) -> None:
 def live(world: World) -> None:
     world.run.write_status(Status(os.getpid(), "training", 20, time.time()))
     world.stack.enter_context(world.run.acquire())
-
-
-def unreadable(world: World) -> None:
-    (world.folder / "secret").write_text("text " * 99)
-    (world.folder / "secret").chmod(0)
 
 
 def home_below_a_file(world: World) -> None:
@@ -275,50 +224,12 @@ SETTINGS = (
 TABLE = (*CORPORA, *NUMBERS, *NAMES, *RUNS, *SETTINGS)
 
 
-def label(case: Case) -> str:
-    return " ".join(case.args).encode("unicode_escape").decode()[:50] + (" …" if case.given else "")
-
-
 @pytest.mark.parametrize("case", TABLE, ids=label)
 def test_a_bad_input_gets_one_sentence_and_the_right_exit_code(
     case: Case, tinygpt: Run, home: Path, tmp_path: Path, corpora: Path,
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    if case.given is unreadable and os.geteuid() == 0:
-        pytest.skip("root reads everything")
-    if any("fox" in arg for arg in case.args):
-        request.getfixturevalue("trained")
-    folder = tmp_path / "work"
-    folder.mkdir()
-    (folder / "ok.txt").write_bytes((corpora / "fox.txt").read_bytes())
-    monkeypatch.chdir(folder)
-    world = World(folder, home, monkeypatch)
-    if case.given is not None:
-        case.given(world)
-    before = runs_in(home)
-
-    with world.stack:
-        outcome = tinygpt(*case.args)
-
-    *notes, last = outcome.err.splitlines()
-    assert outcome.code == case.code, outcome.err
-    assert last.startswith("error: ")
-    assert case.says in last
-    assert all(note.startswith(("note: ", "warning: ")) for note in notes)
-    assert "defect" not in last
-    assert outcome.err.replace("\n", "").isprintable()
-    assert outcome.out == ""
-    assert runs_in(home) == before
-    assert not (home / "state").exists()  # where crash reports would lie
-
-
-def runs_in(home: Path) -> list[str]:
-    folder = home / "data" / "runs"
-    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-
-
-def test_the_table_is_long_enough_to_mean_something() -> None:
-    assert len(TABLE) >= 90
+    check_refused(case, tinygpt, home, tmp_path, corpora, request, monkeypatch)
 
 
 def test_white_space_is_a_text_like_any_other(tinygpt: Run, tiny: tuple[str, ...], tmp_path: Path) -> None:

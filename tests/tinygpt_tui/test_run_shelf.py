@@ -388,11 +388,12 @@ def test_a_copy_that_is_given_up_or_cannot_be_written_leaves_nothing(
     shelf.close()
     shutil.rmtree(tmp_path / "tales-01", ignore_errors=True)  # it may have been quicker
 
-    def full(fd: int) -> None:
-        raise OSError(5, "Input/output error")
+    class Failing(NoFlush):
+        def fsync(self, fd: int) -> None:
+            raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(ResourceError, match="cannot be copied"):
+    monkeypatch.setattr(storage, "ops", Failing())
+    with pytest.raises(ResourceError, match="reported an error"):
         export_run(run.folder, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
 

@@ -209,12 +209,14 @@ def _obey(line: str, conversation: Conversation) -> bool:
 
 def _save(name: str, text: str) -> Path:
     """Writes `text` into a new file. Raises UsageError."""
-    from engine.errors import UsageError
+    from engine.errors import ResourceError, UsageError
+    from engine.storage import save_new
 
     try:
         path = Path(name).expanduser()
-        with path.open("x", encoding="utf-8", errors="replace") as file:
-            file.write(text)
+        save_new(path, text.encode("utf-8", errors="replace"))
+    except ResourceError as error:
+        raise UsageError(str(error)) from None
     except FileExistsError:
         raise UsageError(f"{name[:80]} exists already; choose another name.") from None
     except (OSError, ValueError, RuntimeError) as error:  # also a NUL in the name, or nobody's home folder

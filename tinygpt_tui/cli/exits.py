@@ -1,17 +1,20 @@
 """Runs the command line and turns every way it can end into an exit code and at most one line on stderr.
 
 0 done · 1 the run failed, or the reader of our output went away · 2 wrong usage or settings · 3 unusable
-input · 4 out of disk or memory · 5 in use by another process · 130 interrupted. A person never sees a
-traceback: that of a defect goes into a file.
+input · 4 out of disk or memory · 5 in use by another process · 129, 130, 143 ended by a signal. A person
+never sees a traceback: that of a defect goes into a file.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from engine.errors import ResourceError, TinygptError
@@ -27,7 +30,8 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 def run(args: Sequence[str] | None = None) -> int:
     """Runs `tinygpt` with `args`, by default the process's own, and returns the exit code. Raises nothing."""
     make_forgiving()
-    code = _guarded(args)
+    with _ending_in_order():
+        code = _guarded(args)
     # Typer puts a deaf wrapper in place of a stdout that broke; what is left in the real one would fail as
     # Python shuts down.
     for stream in (sys.stdout, sys.__stdout__):
@@ -36,8 +40,36 @@ def run(args: Sequence[str] | None = None) -> int:
                 stream.flush()
         except OSError as error:
             abandon_stdout()
-            code = code or _explain(error)
+            code = code or explain(error)
     return code
+
+
+@contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """Lets SIGTERM and SIGHUP end a command as Ctrl-C does, so that it puts down what it holds: a line that is edited, a run that never began.
+
+    The same one again leaves at once. One of several processes may wait outside of Python, where a handler is not heard: it ends as before.
+    """
+    asked: set[int] = set()
+
+    def leave(number: int, frame: object) -> None:
+        if number in asked:
+            os._exit(128 + number)
+        asked.add(number)
+        raise SystemExit(128 + number)
+
+    alone = os.environ.get("WORLD_SIZE", "1") == "1"
+    caught = []
+    if alone and threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:  # nohup's wish is respected
+                signal.signal(number, leave)
+                caught.append(number)
+    try:
+        yield
+    finally:
+        for number in caught:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _guarded(args: Sequence[str] | None) -> int:
@@ -50,7 +82,7 @@ def _guarded(args: Sequence[str] | None) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 1 if stop.code else 0
     except BaseException as error:
-        return _explain(error)
+        return explain(error)
 
 
 def _invoke(args: Sequence[str] | None) -> int:
@@ -63,7 +95,7 @@ def _invoke(args: Sequence[str] | None) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _explain(error: BaseException) -> int:
+def explain(error: BaseException) -> int:
     """Says on stderr, in one line, what went wrong, and returns the exit code."""
     import typer
 

@@ -89,8 +89,9 @@ def show(run: str | None = typer.Argument(None, metavar="[RUN]", help="A run's n
         now = {"state": state, "step": status.step if status else 0, "path": str(folder.path)}
         emit_json({**info, **now, "checkpoints": rows})
         return
-    recipe, model = info.get("recipe") or {}, info.get("model") or {}
-    corpus = info.get("corpus") or {}
+    # What a request asks for is unchecked until a trainer has settled it.
+    told = (info.get(key) for key in ("recipe", "model", "corpus"))
+    recipe, model, corpus = (table if isinstance(table, dict) else {} for table in told)
     chars = corpus.get("chars")
     facts = {
         "run": folder.name,

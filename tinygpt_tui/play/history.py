@@ -130,7 +130,8 @@ class History:
             self._prepare()
         except sqlite3.OperationalError as error:
             self._give_up(error)
-        except sqlite3.DatabaseError:
+        except (sqlite3.DatabaseError, UnicodeDecodeError):
+            # Python cannot read what SQLite says of a table whose name is no text.
             self._move_aside()
         except (OSError, TinygptError) as error:
             self._give_up(error)
@@ -269,6 +270,8 @@ class History:
         """Makes the tables if need be, and finds the next number. Raises sqlite3.Error, OSError, UsageError."""
         if not self.path.exists():
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+        if not self.path.is_file():  # SQLite would wait for the other end of a pipe
+            raise UsageError("it is no regular file")
         later = UsageError("it was made by a later version of tinygpt")
         # Whoever may write also tidies up when it leaves, so a look at what may be left alone is one for reading only.
         with (
@@ -403,7 +406,7 @@ class History:
         try:
             with contextlib.closing(_connect(self.path)) as connection:
                 return look(connection)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             self.problem = f"{self.path} cannot be read: {error}."
             return otherwise
 
@@ -459,7 +462,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.text_factory = shown
     try:
         connection.execute("PRAGMA synchronous = FULL")
-    except sqlite3.Error:
+    except Exception:
         connection.close()
         raise
     return connection

@@ -244,13 +244,16 @@ def _find(text: str, needle: str) -> int:
 
 
 def shape(connection: sqlite3.Connection | None = None) -> list[Any]:
-    """The columns of our tables, as they are in a file or, without one, as they must be."""
+    """The columns of our tables and whatever is no table, as they are in a file or, without one, as they must be."""
     if connection is None:
         with contextlib.closing(sqlite3.connect(":memory:")) as ours:
             ours.executescript(TABLES)
             return shape(ours)
     names = ("session", "passage", "piece", "change", "prompt")
-    return [connection.execute(f"PRAGMA table_info({name})").fetchall() for name in names]
+    columns = [connection.execute(f"PRAGMA table_info({name})").fetchall() for name in names]
+    # A stranger's triggers, views and virtual tables would compute at each look, perhaps for ever.
+    foreign = "SELECT name FROM sqlite_master WHERE type IN ('trigger', 'view') OR sql LIKE 'CREATE VIRTUAL%'"
+    return [columns, connection.execute(foreign).fetchall()]
 
 
 def to_bytes(text: str) -> bytes:

@@ -20,6 +20,7 @@ from tinygpt_tui import figures
 from tinygpt_tui.bindings import bindings
 from tinygpt_tui.screens.corpus_view import plan_of, preview_of, row_of, rung_name, statistics_of
 from tinygpt_tui.screens.corpus_words import in_plain_words, too_short
+from tinygpt_tui.screens.dialogs import title_of
 from tinygpt_tui.screens.mode_screen import ModeScreen
 from tinygpt_tui.screens.pick_file import PasteText, PickFile
 from tinygpt_tui.sources.corpus_facts import Look
@@ -258,7 +259,7 @@ class CorpusScreen(ModeScreen):
         else:
             beginning = preview_of(look)
         self.query_one("#preview", Static).update(beginning)
-        preview.border_title = "how it begins" if row.ready else row.kind
+        preview.border_title = title_of("how it begins" if row.ready else row.kind)
         lines = statistics.size.height
         self.query_one("#statistics", Static).update(
             statistics_of(look, statistics.scrollable_content_region.width, lines < FEW_LINES)

@@ -128,7 +128,7 @@ class AskText(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with box_of(self._title, "tab to the buttons · esc close", "page"):
-            yield SafeField(self._value, id="field", soft_wrap=True, placeholder=self._placeholder)
+            yield SafeField(self._value, id="field", soft_wrap=True, placeholder=Content(self._placeholder))
             with Horizontal(id="buttons"):
                 yield Button("Keep it", id="keep", variant="primary")
                 yield Button("Cancel", id="cancel")
@@ -167,7 +167,7 @@ class Choose(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         with box_of(self._title, "⏎ choose · ↑↓ move · esc close"):
             yield SafeLine(placeholder="type to narrow the list")
-            yield OptionList(id="options")
+            yield OptionList(id="options", markup=False)
 
     def on_mount(self) -> None:
         self._fill("")

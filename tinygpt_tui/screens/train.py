@@ -18,9 +18,8 @@ from engine.errors import UsageError
 from tinygpt_tui import figures
 from tinygpt_tui.bindings import bindings
 from tinygpt_tui.files import free_path, write_new
-from tinygpt_tui.safe_text import safe_line
 from tinygpt_tui.screens.corpus_words import in_plain_words
-from tinygpt_tui.screens.dialogs import Choose
+from tinygpt_tui.screens.dialogs import Choose, title_of
 from tinygpt_tui.screens.train_steering import Steering
 from tinygpt_tui.screens.train_view import (
     MOST_COMPARED,
@@ -320,7 +319,7 @@ class TrainScreen(Steering):
         if (name, unit) != self._titled:  # setting a title paints the panel
             self._titled = (name, unit)
             panel = self.query_one("#train-run")
-            panel.border_title, panel.border_subtitle = safe_line(name).replace("[", "\\["), unit
+            panel.border_title, panel.border_subtitle = title_of(name), title_of(unit)
 
     def _show_news(self, news: News) -> None:
         if news == self._news:

@@ -21,7 +21,7 @@ from engine.errors import CheckpointError, CorpusError, ResourceError, TinygptEr
 from engine.printable import printable
 from engine.reading import read_json
 from engine.runs import check_name, suggest_name
-from engine.storage import dump_json, make_private_dir, write_atomic, write_new
+from engine.storage import dump_json, fsync_dir, make_private_dir, write_atomic, write_new
 from tinygpt_tui.files import here
 from tinygpt_tui.paths import Paths
 from tinygpt_tui.safe_text import safe_line
@@ -186,6 +186,7 @@ class CorpusList:
             path = self.pasted_dir / f"{_free(stem, self.pasted_dir)}.txt"
             try:
                 write_new(path, data)
+                fsync_dir(path.parent)
                 break
             except FileExistsError:  # another interface was faster
                 continue
@@ -197,7 +198,13 @@ class CorpusList:
                 with suppress(OSError):
                     path.unlink()
                 raise
-        return self.add(path)
+        try:
+            return self.add(path)
+        except TinygptError:
+            if all(known.path != str(path) for known in self._read()):
+                with suppress(OSError):
+                    path.unlink()
+            raise
 
     def _own_row(self, known: _Known) -> Row:
         path = Path(known.path)

@@ -6,7 +6,6 @@ The copy can be resumed where its corpus is. Left out: the corpus, requests to i
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -68,14 +67,14 @@ def _copy_best(folder: RunFolder, temporary: Path, go_on: Told) -> manifest.Chec
     for _ in range(TRIES):
         best, _ = find_checkpoint(folder, "best")
         target = RunFolder(temporary).checkpoints / best.path.name
-        target.mkdir(parents=True, mode=0o700)
+        storage.make_private_dir(target)
         try:
             return manifest.verify(target) if _copy_checkpoint(best, target, go_on) else None
         except CheckpointError:
             # The trainer may have pruned it between the two looks; then there is a better one.
             if any(info.path == best.path for info in checkpoints(folder)):
                 raise
-            shutil.rmtree(target)
+            storage.discard(target)
     raise CheckpointError(f"The best checkpoint of {folder.name} changes all the time: pause the run first.")
 
 
@@ -109,19 +108,21 @@ def _copy_file(source: Path, target: Path, told: Callable[[int], bool] = lambda 
 
     Raises:
         CheckpointError: the source cannot be read.
-        OSError: the copy cannot be written.
+        ResourceError: the copy cannot be written.
     """
     fd = open_read(source)
     try:
         left = os.fstat(fd).st_size
-        with target.open("xb") as file:
+        copy = storage.open_update(target)
+        try:
             while left > 0 and (chunk := os.read(fd, min(left, CHUNK_BYTES))):
-                file.write(chunk)
+                storage.overwrite(copy, chunk, target.parent)
                 left -= len(chunk)
                 if not told(len(chunk)):
                     return False
-            file.flush()
-            os.fsync(file.fileno())
+            storage.flush(copy, target.parent)
+        finally:
+            os.close(copy)
     finally:
         os.close(fd)
     return True

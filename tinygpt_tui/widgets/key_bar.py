@@ -100,7 +100,7 @@ class KeyBar(Widget):
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
         one = self._under(event)
-        self.tooltip = one.help if one is not None and one.help else None
+        self.tooltip = Text(one.help) if one is not None and one.help else None
 
     def _under(self, event: events.MouseEvent) -> Key | None:
         column = 0
