@@ -16,7 +16,9 @@ def test_training_speed_times_whole_updates_of_both_sides(bench: Callable[..., O
         "training_speed", "--text", str(text), "--sizes", "0.1m", "--rounds", "2", "--seconds", "0.05"
     )
     assert done.code == 0, done.err
-    (row,) = done.report["results"]
+    row, alike = done.report["results"]
+    assert (alike["ours"]["arch"], alike["ours"]["optimizer"]) == ("modern", "adamw")
+    assert alike["reference"] == row["reference"] and alike["what"].endswith("with the reference's optimizer")
     assert row["chars_per_s"] > 0 and row["rounds"] == 2 and len(row["reference_chars_per_s_each"]) == 2
     ratios = [a / b for a, b in zip(row["chars_per_s_each"], row["reference_chars_per_s_each"], strict=True)]
     assert row["ratio"] == pytest.approx(statistics.median(ratios))
