@@ -100,9 +100,19 @@ static void multiply_part(void *about, int part)
     int group = part * p->groups, last = group + p->groups, all = m->n_out / PANEL;
     if (last > all)
         last = all;
-    if (p->tokens == 1)
-        for (; group + GROUPS <= last; group += GROUPS)
-            multiply_tile(GROUPS, 1, m, group, p->x, 0, p->y);
+    /* For a few tokens groups lie side by side, or there would be too few sums to keep the processor busy. */
+    if (p->tokens < TOKENS)
+        for (; group + GROUPS <= last; group += GROUPS) {
+            const float *x = p->x;
+            float *y = p->y;
+            int left = p->tokens;
+            for (; left >= 3; left -= 3, x += (size_t)3 * p->x_stride, y += (size_t)3 * m->n_out)
+                multiply_tile(GROUPS, 3, m, group, x, p->x_stride, y);
+            if (left == 2)
+                multiply_tile(GROUPS, 2, m, group, x, p->x_stride, y);
+            else if (left == 1)
+                multiply_tile(GROUPS, 1, m, group, x, p->x_stride, y);
+        }
     for (; group < last; group++) {
         const float *x = p->x;
         float *y = p->y;
@@ -119,7 +129,7 @@ static void multiply_part(void *about, int part)
 /* y (tokens, n_out) = x (tokens, n_in), whose rows lie x_stride apart, times the matrix. */
 static void multiply(const struct model *model, const struct matrix *matrix, const float *x, int x_stride, float *y, int tokens)
 {
-    struct product about = { matrix, x, y, x_stride, tokens, tokens == 1 ? GROUPS : 1 };
+    struct product about = { matrix, x, y, x_stride, tokens, tokens < TOKENS ? GROUPS : 1 };
     run(multiply_part, &about, (matrix->n_out / PANEL + about.groups - 1) / about.groups, model->threads);
 }
 
