@@ -77,7 +77,7 @@ def load(
             f"{folder.tokenizer} has {tokenizer.vocab_size:,} symbols, but the model {config.vocab_size:,}: "
             "they are not from the same run."
         )
-    shapes = None if config.arch == "ngram" else _shapes(config)
+    shapes = None if config.arch == "ngram" else models.outline(config)
     # A file far larger than the model is not its file, and no memory is taken for it.
     largest = _largest_tables(config) if shapes is None else _size(shapes)
     largest += HEADER_LIMIT + 8
@@ -139,11 +139,6 @@ def _config(folder: RunFolder, info: dict[str, Any]) -> ModelConfig:
         return ModelConfig.from_json(info["model"])
     except (ValueError, TypeError) as error:
         raise CheckpointError(f"{folder.run} is damaged: {str(error)[:300]}.") from error
-
-
-def _shapes(config: ModelConfig) -> dict[str, Tensor]:
-    """The tensors of a model without their memory."""
-    return models.outline(config)
 
 
 def _size(shapes: dict[str, Tensor]) -> int:

@@ -21,9 +21,8 @@ LOADED_BYTES = 40_000_000
 # Of each channel of a token in a layer, while torch computes: measured, in float32 and in bfloat16 (whose attention is in float32).
 KEPT_BYTES = {"modern": (116, 90), "classic": (75, 52)}
 EVALUATED_TOKENS = 8192  # at a time: CHUNK_TOKENS of engine.evaluate
-KERNEL_TOKENS = (
-    512  # that a thread of the compiled kernels sees through at a time: CHUNK_TOKENS of models/c/learning.c
-)
+# That a thread of the compiled kernels sees through at a time: CHUNK_TOKENS of models/c/learning.c.
+KERNEL_TOKENS = 512
 
 
 @dataclass(frozen=True)

@@ -41,10 +41,10 @@ class TerminalDriver(LinuxDriver):
 
     def _run_input_thread(self) -> None:
         while not self.exit_event.is_set():
-            with suppress(
-                Exception
-            ):  # of a sequence that no terminal should send; what was read with it is dropped
-                with suppress(OSError):  # the terminal is gone, which others notice
+            # A sequence that no terminal should send: what was read with it is dropped, and reading goes on.
+            with suppress(Exception):
+                # A terminal that is gone is the end of it; others notice that.
+                with suppress(OSError):
                     self.run_input_thread()
                 return
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from engine import evaluate, size_ladder
 from engine.errors import UsageError
 from engine.recipe import Recipe
 from engine.size_ladder import (
@@ -20,6 +21,7 @@ from engine.size_ladder import (
     rung_for,
     training_bytes,
 )
+from models import kernel
 from models.config import DEFAULT_SIZE, SIZES, ModelConfig, sized
 
 ROOT = Path(__file__).parent.parent.parent
@@ -120,3 +122,9 @@ def test_memory_grows_with_everything_that_takes_it() -> None:
     assert training_bytes(base.with_values(dropout=0.1), 65, 800_000) > need
     assert training_bytes(base.with_values(dtype="bfloat16"), 65, 800_000) < need
     assert training_bytes(Recipe(arch="ngram"), 65, 0) == 0
+
+
+def test_what_is_computed_at_a_time_is_what_the_estimate_says() -> None:
+    source = (kernel.SOURCES / "learning.c").read_text(encoding="utf-8")
+    assert f"CHUNK_TOKENS = {size_ladder.KERNEL_TOKENS}," in source
+    assert size_ladder.EVALUATED_TOKENS == evaluate.CHUNK_TOKENS
