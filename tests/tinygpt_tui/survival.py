@@ -130,6 +130,11 @@ def end_trainers(home: Home) -> None:
     for name in home.names():
         if (pid := home.status(name).get("pid")) and is_alive(pid, "engine train"):
             os.kill(pid, signal.SIGKILL)
+    # One that has only just been started has no status yet.
+    for folder in Path("/proc").glob("[0-9]*"):
+        if is_alive(int(folder.name), f"engine train {home.path}/"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(folder.name), signal.SIGKILL)
 
 
 def is_alive(pid: int, command: str = "") -> bool:
