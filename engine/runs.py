@@ -259,7 +259,9 @@ class RunFolder:
             if status is None:
                 return "preparing" if self._is_young() else "stale"
             return "stale" if status.state in UNFINISHED else status.state
-        return "preparing" if status is None else status.state
+        if status is None or (status.state in UNFINISHED and locks.holder(self.lock) != status.pid):
+            return "preparing"  # whoever holds the lock has not spoken yet: what is there was said by one before it
+        return status.state
 
     def _is_young(self) -> bool:
         # Between the request and the trainer's first breath there is neither a status nor a lock.

@@ -50,7 +50,9 @@ def folder(runs_dir: Path) -> RunFolder:
 
 
 def status(state: str, **changes: Any) -> Status:
-    return Status(**{"pid": 1, "state": state, "step": 5, "heartbeat": 1.0, "horizon": 10, **changes})
+    return Status(
+        **{"pid": os.getpid(), "state": state, "step": 5, "heartbeat": 1.0, "horizon": 10, **changes}
+    )
 
 
 def make_old(folder: RunFolder) -> None:
@@ -306,6 +308,14 @@ def test_a_run_at_work_is_stale_once_its_lock_is_free(folder: RunFolder, said: s
     with folder.acquire():
         assert folder.state() == said
     assert folder.state() == "stale"
+
+
+def test_a_resumed_run_is_preparing_until_its_new_trainer_has_spoken(folder: RunFolder) -> None:
+    folder.write_status(status("training", pid=1))  # the last word of a trainer that was killed
+    with folder.acquire():
+        assert folder.state() == "preparing"
+        folder.write_status(status("training"))
+        assert folder.state() == "training"
 
 
 @pytest.mark.parametrize("said", ["stopped", "done", "failed"])

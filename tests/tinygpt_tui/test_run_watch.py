@@ -509,8 +509,8 @@ def test_a_real_trainer_is_watched_killed_resumed_and_stopped(
     saved = checkpoints(watch.folder)[0].step
     assert f"resume it from step {saved:,}." in watch.picture.message
     second = start()
-    seen(lambda: watch.picture.state == "training" and watch.picture.step > (saved or 0) + 20)
-    assert watch.picture.pid == second
+    seen(lambda: (watch.picture.state, watch.picture.pid) == ("training", second))
+    seen(lambda: watch.picture.step > (saved or 0) + 20)
     assert [(mark.step, mark.kind) for mark in watch.picture.marks] == [(saved, "resumed")]
     assert list(watch.picture.train.steps) == list(range(1, len(watch.picture.train.steps) + 1))
     watch.request("lr", 0.5)
