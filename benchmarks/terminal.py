@@ -31,6 +31,12 @@ _PLACE = re.compile(rb"\x1b\[(\d*)(?:;(\d*))?H")
 _MODE = re.compile(rb"\x1b\[\?(\d+)([hl])")
 
 
+def _begin_in_a_terminal() -> None:
+    # We may have been started by nohup, but a new terminal's child hears when it is closed.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 class Terminal:
     """A child process whose controlling terminal is ours.
 
@@ -63,7 +69,7 @@ class Terminal:
             cwd=cwd,
             env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **(environment or {})},
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=_begin_in_a_terminal,
         )
         os.close(slave)
 

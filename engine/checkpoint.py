@@ -12,12 +12,13 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from engine import manifest, storage
-from engine.errors import CheckpointError, RunError
+from engine.errors import CheckpointError, ResourceError, RunError
 from engine.manifest import MANIFEST, MODEL, TRAINING, Checkpoint
 from engine.reading import why
 from engine.runs import RunFolder
@@ -117,9 +118,9 @@ def find_checkpoint(folder: RunFolder, at: At = "last") -> tuple[Checkpoint, lis
     """The checkpoint to load, every hash checked, and a sentence for each that had to be skipped for it.
 
     Args:
-        folder: the run; no lock is needed. at: "last"; "best", which has the lowest validation loss, or
-        is the last if none was measured; or a step,
-            for which there is no substitute.
+        folder: the run; no lock is needed.
+        at: "last"; "best", which has the lowest validation loss, or is the last if none was measured; or a step, for which there is
+            no substitute.
 
     Raises:
         CheckpointError: there is none, or none that is sound.
@@ -184,21 +185,23 @@ def load_training(checkpoint: Checkpoint) -> dict[str, Tensor]:
     return tensors.from_bytes(manifest.read_file(checkpoint, TRAINING), str(checkpoint.path / TRAINING))
 
 
-def prune(folder: RunFolder, keep_last: int = 2) -> list[Path]:
+def prune(folder: RunFolder, step: int, keep_last: int = 2) -> list[Path]:
     """Delete all checkpoints but the last `keep_last` sound ones and the best, once a newer one is saved.
 
-    Damaged ones stay: they count for nothing, and a person may want to look. Only for the holder of the lock.
-
-    Raises:
-        ResourceError: the folder cannot be changed.
+    Damaged ones stay: they count for nothing, and a person may want to look. So do those beyond `step`, where the run stands: a resume
+    has passed them over. One that cannot be removed is tried again the next time. Only for the holder of the lock.
     """
-    sound = [info for info in checkpoints(folder) if info.problem is None]
+    sound = [info for info in checkpoints(folder) if info.problem is None and info.step <= step]
     keep = {info.path for info in sound[: max(keep_last, 1)]}
     keep |= {info.path for info in sorted(sound, key=_by_loss)[:1]}
     doomed = [info.path for info in sound if info.path not in keep]
+    removed = []
     for path in doomed:
-        storage.discard(path)
-    return doomed
+        # What it was made room for is safe already, and a network's filesystem keeps what somebody reads just now.
+        with suppress(ResourceError, OSError):
+            storage.discard(path)
+            removed.append(path)
+    return removed
 
 
 def clean_leftovers(folder: RunFolder) -> None:

@@ -92,8 +92,6 @@ def follow(team: Team, own: Own) -> int:
             return _follow(team, own)
         except LostError as error:
             raise LostError(f"{error} Process {team.place.rank} of {team.place.world} ends.") from error
-        finally:
-            team.leave()
 
 
 def _follow(team: Team, own: Own) -> int:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.errors import CheckpointError
+from engine.errors import CheckpointError, ResourceError
 from engine.reading import open_read, read_bytes, read_json, why
 from engine.storage import dump_json
 
@@ -23,6 +23,7 @@ VERSION = 1
 MODEL = "model.safetensors"
 TRAINING = "training.safetensors"
 MANIFEST = "manifest.json"
+LARGEST = 16_000_000  # bytes of a manifest: it tells of every change of course, of which a script may ask for thousands
 
 _STEP = re.compile(r"step-([0-9]{8,12})")
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -82,12 +83,21 @@ def step_of(path: Path) -> int | None:
 
 
 def build(step: int, state: dict[str, Any], files: Mapping[str, bytes]) -> bytes:
-    """The manifest of a checkpoint, to be written after `files` (contents by name)."""
+    """The manifest of a checkpoint, to be written after `files` (contents by name).
+
+    Raises:
+        ResourceError: the state has grown larger than anybody reads.
+    """
     entries = [
         {"name": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         for name, data in files.items()
     ]
-    return seal({"version": VERSION, "step": step, "state": state, "files": entries})
+    contents = seal({"version": VERSION, "step": step, "state": state, "files": entries})
+    if len(contents) > LARGEST:
+        raise ResourceError(
+            f"Too much has been asked of this run: its manifest would have more than {LARGEST:,} bytes."
+        )
+    return contents
 
 
 def seal(fields: dict[str, Any]) -> bytes:
@@ -104,7 +114,7 @@ def read(path: Path) -> Checkpoint:
     if path.is_symlink() or not path.is_dir():
         raise CheckpointError(f"{path} is not a folder.")
     manifest = path / MANIFEST
-    data = read_json(manifest)
+    data = read_json(manifest, LARGEST)
     version = data.get("version")
     if isinstance(version, int) and version > VERSION:
         raise CheckpointError(

@@ -52,7 +52,7 @@ class Prepared:
         folder: the run's.
         info: what run.json says, or will say.
         warnings: sentences for the person, before the first step.
-        wall_seconds: what earlier processes of this run spent, pauses excluded.
+        wall_seconds: what earlier processes of this run spent, without pauses if it has a time.
     """
 
     folder: RunFolder
@@ -170,9 +170,10 @@ def record(prepared: Prepared, params: int) -> None:
 def check_length(tokens: int, block_size: int) -> None:
     """Raises CorpusError unless the training split fills one window."""
     if tokens < block_size + 1:
+        smaller = f" or --set block_size={min(tokens - 1, block_size)}" if tokens > 2 else ""
         raise CorpusError(
             f"The corpus is too short: its training part has {tokens} tokens and a window needs {block_size + 1}; "
-            f"give more text or --set block_size={max(2, min(tokens - 1, block_size))}."
+            f"give more text{smaller}."
         )
 
 
@@ -254,7 +255,7 @@ def _new_model(
         muon_weight_decay=recipe.muon_weight_decay,
         betas=(recipe.beta1, recipe.beta2),
         momentum=recipe.momentum,
-        dtype=machine.compute_dtype or torch.float32,
+        dtype=machine.compute_dtype or (torch.float64 if recipe.dtype == "float64" else torch.float32),
         learner=compiled,
     )
     return model, optimizer, compiled

@@ -182,7 +182,10 @@ def run_together(lead: Callable[[Alone], int], follow: Callable[[Team], int]) ->
 
     team = Team.join(own)
     if own.rank:
-        return team.hear().step if team.problem else follow(team)
+        try:
+            return team.hear().step if team.problem else follow(team)
+        finally:
+            team.leave()  # or a thread of the connections may outlive them, and end the process with an abort
     code = 1
     try:
         if team.problem:

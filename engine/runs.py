@@ -30,7 +30,7 @@ STARTER = "starter"  # the name of the model that is built in; no new run takes 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 # Windows keeps these names, with any suffix, for devices; a run folder may be copied there.
 _DEVICES = frozenset({"con", "prn", "aux", "nul"} | {f"{d}{n}" for d in ("com", "lpt") for n in range(10)})
-_START_GRACE_SECONDS = 30.0
+_START_GRACE_SECONDS = 60.0
 _TOKENIZER_LIMIT = 64_000_000  # bytes
 
 

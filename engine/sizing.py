@@ -28,7 +28,8 @@ from engine.size_ladder import OPERATIONS_PER_WEIGHT, fit, named_rung, rung_for,
 from engine.size_ladder import Rung as Rung
 from models import kernel
 from models.config import DEFAULT_SIZE, ModelConfig
-from models.learning import knows_bfloat16, learner
+from models.kernel import knows_bfloat16
+from models.learning import learner
 
 CONTROL_GROUP = Path("/sys/fs/cgroup")
 # Of a trained value: itself, and at most two numbers of the optimizer. And what is kept: the last two, the best, and one being written.

@@ -30,6 +30,9 @@ _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 # What /proc, a name too long and the like answer to who wants to make a folder. Elsewhere these say that something was deleted.
 _NOWHERE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
 
+# What a filesystem answers that does not know a command. Anything else is a failure, after which a second try may claim success.
+_NO_COMMAND = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.ENOTTY}
+
 
 class Ops:
     """The system calls behind every durable write; replace the module's `ops` to watch or break them."""
@@ -45,8 +48,12 @@ class Ops:
             fcntl, "F_FULLFSYNC", None
         )  # macOS: os.fsync alone leaves data in the drive's cache
         if full_fsync is not None:
-            with suppress(OSError):  # some filesystems have no such command
+            try:
                 fcntl.fcntl(fd, full_fsync)
+            except OSError as error:
+                if error.errno not in _NO_COMMAND:
+                    raise
+            else:
                 return
         os.fsync(fd)
 
@@ -78,7 +85,8 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
     With `durable=False` nothing is flushed: for what is rewritten often and means nothing after a power loss.
 
     Raises:
-        ResourceError: the disk is full, read-only, refused or failed; the old file is untouched.
+        ResourceError: the disk is full, read-only, refused or failed; the file is the old one, or, if only its name could not be
+            flushed, the new one.
     """
     temporary = temporary_beside(path)
     with _explained(path.parent):
@@ -123,7 +131,12 @@ def save_new(path: Path, data: bytes) -> None:
             with suppress(OSError):
                 ops.unlink(path)
             raise
-    fsync_dir(path.parent)
+    try:
+        fsync_dir(path.parent)
+    except BaseException:
+        with suppress(OSError):
+            ops.unlink(path)
+        raise
 
 
 def fsync_dir(path: Path) -> None:

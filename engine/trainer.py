@@ -128,10 +128,10 @@ def _run(
     """
     job, state = prepared.job, prepared.state
     seen = recorded_controls(folder)
-    known = {control.id for control in seen}
+    obeyed = {control.id for control in state.controls}
+    known = {control.id for control in seen} | obeyed
     missed = [r for r in late if r.do not in ("lr", "extend") and r.id not in known]
     reader = ControlReader(folder, known | {request.id for request in missed})
-    obeyed = {control.id for control in state.controls}
     repeated = [c for c in job.recipe.rate_changes if c.id not in known]
     seen += [events.Control(c.id, c.step, "lr", c.factor) for c in repeated]
     replay = [c for c in seen if is_course(c) and c.step >= state.step and c.id not in obeyed]
@@ -155,7 +155,7 @@ def _run(
             training |= {f"weights.{name}": tensor for name, tensor in weights.items()}
         told = manifest_state(job, state, wall_seconds())
         path = save_checkpoint(folder, state.step, weights, training, told)
-        prune(folder)
+        prune(folder, state.step)
         return str(path.relative_to(folder.path))
 
     def ending() -> str | None:
@@ -224,8 +224,8 @@ class _StoppedError(Exception):
 class _Desk:
     """Where the trainer writes: events file, status, and whoever listens.
 
-    A disk that is full for a while costs no run: what cannot be written waits, and only what must be on the disk before the
-    run goes on (a control, the end) insists.
+    A disk that is full for a while costs no run: what cannot be written waits, in its order, and only the end insists. What was asked
+    may be obeyed before it is on the disk, as no step after it is there either; and a checkpoint knows what changed its course.
     """
 
     def __init__(self, folder: RunFolder, say: Say) -> None:
@@ -251,7 +251,7 @@ class _Desk:
                     self.log.append(self._waiting[0], durable=isinstance(self._waiting[0], DURABLE))
                     del self._waiting[0]
             except ResourceError:
-                if isinstance(event, events.Control | events.Done):
+                if isinstance(event, events.Done):
                     raise
                 if len(self._waiting) > MOST_WAITING:
                     self._waiting = [e for e in self._waiting if not isinstance(e, events.Step)]

@@ -39,6 +39,7 @@ from models.learning import Learner
 SAVE_SECONDS = 30.0
 # The first one comes sooner: somebody may be waiting to play with it.
 FIRST_SAVE_SECONDS = 5.0
+FEW_STEPS = 20  # fewer teach nothing; a machine that is busy with something else may leave no time for more
 
 
 @dataclass
@@ -241,19 +242,19 @@ class Training:
         if eval_due and not last:
             yield from self._evaluate()
             yield from self._sample()
-            if not recipe.save_every:
+            if not recipe.save_every or state.best_step == state.step:
                 yield from self._save()
         elif self._samples.due(state.seconds, 0.1) and not last:
             yield from self._sample()
+        if self.around.budget and self._ended is None:
+            yield from self._replan()
         patience = SAVE_SECONDS if self._saved_step >= 0 else FIRST_SAVE_SECONDS
         overdue = self.around.clock() - self._last_save > patience
-        # The last step is saved once it was evaluated: a checkpoint is never written twice.
-        if last:
+        # The last step, which may have become so just now, is saved once it was evaluated: a checkpoint is never written twice.
+        if state.step >= state.horizon:
             pass
         elif overdue or (recipe.save_every and state.step % recipe.save_every == 0):
             yield from self._save()
-        if self.around.budget and self._ended is None:
-            yield from self._replan()
         measured = state.eval_step == state.step
         if recipe.patience and measured and state.eval_step - state.best_step >= recipe.patience:
             self._ended = "patience"
@@ -365,6 +366,12 @@ class Training:
     def _finish(self, params: int) -> Iterator[Event]:
         """Evaluates unless somebody is waiting to leave, saves, and says goodbye."""
         state = self.state
+        if self._ended == "time" and state.step < FEW_STEPS:
+            yield events.Warn(
+                state.step,
+                f"The time was enough for {state.step} step{'s' * (state.step != 1)} only, from which a model learns nothing: "
+                "give it more, or a machine that is less busy.",
+            )
         if self._ended in ("steps", "time", "patience") and state.eval_step != state.step:
             yield from self._evaluate()
             yield from self._sample()

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from models import compiled
+from models import compiled, kernel
 
 
 class Trained(NamedTuple):
@@ -39,11 +39,18 @@ class CompiledMuon:
 
     Args:
         library: see `models.kernel.library`.
+        threads: at most; no more than `kernel.MOST_THREADS` are of use.
         bfloat16: multiply in bfloat16, with sums in float32.
+
+    Raises:
+        ValueError: bfloat16 is wanted of a processor that does not multiply it.
     """
 
     def __init__(self, library: ctypes.CDLL, threads: int, *, bfloat16: bool) -> None:
-        self._library, self._threads, self._bfloat16 = library, threads, bfloat16
+        if bfloat16 and not kernel.knows_bfloat16(library):
+            raise ValueError("this processor does not multiply bfloat16")
+        self._library, self._bfloat16 = library, bfloat16
+        self._threads = min(threads, kernel.MOST_THREADS)
         library.muon.argtypes = (
             ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_float, ctypes.c_float,
             ctypes.c_float, ctypes.c_int, ctypes.c_void_p, ctypes.c_int,

@@ -15,6 +15,7 @@ import hashlib
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -31,8 +32,14 @@ FLAGS = (
     "-fPIC", "-pthread",
 )  # fmt: skip
 FAILED = "the compiler failed"
+RETRY_SECONDS = (
+    86_400  # after which what failed is tried again: headers may have been installed, or the disk emptied
+)
 COMPILERS = ("cc", "gcc", "clang")
+MOST_THREADS = 64  # of models/c/pool.h
 PATIENCE = 120.0  # seconds after which a process that was to make it is taken for dead
+
+_FROM_OUTSIDE = (signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM)
 
 _folder: Path | None = None
 _maker: subprocess.Popen[bytes] | None = None  # the process that we asked for it
@@ -52,7 +59,7 @@ def library(*, wait: bool = False) -> ctypes.CDLL | None:
     if _folder is None or not (name := file_name()):
         return None
     path = _folder / name
-    if not path.exists() and not path.with_suffix(".failed").exists():
+    if not path.exists() and not _has_failed(path):
         if not wait:
             _ask_for(path)
             return None
@@ -60,6 +67,11 @@ def library(*, wait: bool = False) -> ctypes.CDLL | None:
             with contextlib.suppress(OSError):
                 make(_folder)
     return _loaded(path) if path.exists() else None
+
+
+def knows_bfloat16(library: ctypes.CDLL) -> bool:
+    """Whether a kernel was made for a processor that multiplies bfloat16, and so learns in it."""
+    return bool(ctypes.c_int.in_dll(library, "learns_bfloat16").value)
 
 
 def state() -> str:
@@ -71,12 +83,11 @@ def state() -> str:
     path = _folder / name
     if path.exists():
         return "ready"
+    if not _has_failed(path):
+        return "made when first needed"
     failed = path.with_suffix(".failed")
-    return (
-        failed.read_text(encoding="utf-8", errors="replace").strip()
-        if failed.exists()
-        else "made when first needed"
-    )
+    said = failed.read_text(encoding="utf-8", errors="replace").strip()
+    return f"{said}; tried again a day later, or once {failed} is removed"
 
 
 @functools.cache
@@ -85,11 +96,11 @@ def file_name() -> str:
     compiler = _compiler()
     if compiler is None:
         return ""
-    found = compiler.stat()
+    found = compiler.stat()  # of what a link leads to
     about = (
         *(path.read_text(encoding="utf-8") for path in sorted(SOURCES.iterdir())),
         *FLAGS,
-        str(compiler),
+        str(compiler.resolve()),
         found.st_size,
         found.st_mtime_ns,
         _processor(),
@@ -101,7 +112,7 @@ def make(folder: Path) -> str:
     """Compiles the kernel into `folder`, proves it, and publishes it under its name; "" or why there is none.
 
     Raises:
-        OSError: the folder cannot be written.
+        OSError: the folder cannot be written, or something was ended before it came to an end, which tells nothing about the next try.
     """
     name, compiler = file_name(), _compiler()
     if compiler is None:
@@ -125,8 +136,26 @@ def make(folder: Path) -> str:
         if problem:
             (folder / name).with_suffix(".failed").write_text(problem, encoding="utf-8")
         else:
+            _flush(made)  # or a power loss may leave the name on a file whose contents nobody has proved
             made.replace(folder / name)
+            _flush(folder)
     return problem
+
+
+def _has_failed(path: Path) -> bool:
+    """Whether the kernel could not be made, not long ago."""
+    try:
+        return abs(time.time() - path.with_suffix(".failed").stat().st_mtime) < RETRY_SECONDS
+    except OSError:
+        return False
+
+
+def _flush(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 @functools.cache
@@ -140,7 +169,7 @@ def _loaded(path: Path) -> ctypes.CDLL | None:
 def _made_by_another(path: Path) -> bool:
     """Waits for the process that was asked for it, as long as that lives; whether it came to an end with it."""
     asked = path.with_suffix(".asked")
-    while not path.exists() and not path.with_suffix(".failed").exists():
+    while not path.exists() and not _has_failed(path):
         try:
             if time.time() - asked.stat().st_mtime > PATIENCE:
                 break
@@ -152,7 +181,7 @@ def _made_by_another(path: Path) -> bool:
         if _maker is not None and _maker.poll() is not None:
             break
         time.sleep(0.02)
-    return path.exists() or path.with_suffix(".failed").exists()
+    return path.exists() or _has_failed(path)
 
 
 def _ask_for(path: Path) -> None:
@@ -178,7 +207,7 @@ def _ask_for(path: Path) -> None:
 
 
 def _run(command: list[str], problem: str) -> str:
-    """Runs it; "" if it succeeded, else `problem` with the last line it said."""
+    """Runs it; "" if it succeeded, else `problem` with the last line it said. Raises OSError if it was ended from outside."""
     try:
         done = subprocess.run(
             command,
@@ -188,11 +217,14 @@ def _run(command: list[str], problem: str) -> str:
             timeout=PATIENCE / 2,
             cwd=ROOT,
             check=False,
+            start_new_session=True,  # Ctrl-C is for us: the compiler would take it for its own end
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"{problem}: {error}"
+    except subprocess.TimeoutExpired as error:
+        raise TimeoutError(f"{problem}: {error}") from error
     if done.returncode == 0:
         return ""
+    if -done.returncode in _FROM_OUTSIDE:
+        raise InterruptedError(f"{problem}: ended by signal {-done.returncode}")
     said = [line for line in done.stderr.splitlines() if line.strip()]
     return f"{problem}: {said[-1][:200] if said else f'exit code {done.returncode}'}"
 
@@ -200,8 +232,9 @@ def _run(command: list[str], problem: str) -> str:
 def _compiler() -> Path | None:
     if sys.platform not in ("linux", "darwin"):
         return None
+    # As it is called: what stands for many programs, such as ccache, looks at that.
     found = next((path for name in COMPILERS if (path := shutil.which(name))), None)
-    return Path(found).resolve() if found else None
+    return Path(found) if found else None
 
 
 def _processor() -> str:

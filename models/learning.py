@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models import compiled
+from models import compiled, kernel
 from models.compiled_muon import CompiledMuon
 from models.interface import LanguageModel
 from models.modern import EARLIER, Modern
@@ -74,14 +74,9 @@ def learner(
         return None
     if any(p.device.type != "cpu" or p.dtype != torch.float32 for p in model.parameters()):
         return None
-    if dtype not in (None, torch.bfloat16) or (dtype is not None and not knows_bfloat16(library)):
+    if dtype not in (None, torch.bfloat16) or (dtype is not None and not kernel.knows_bfloat16(library)):
         return None
-    return Learner(model, library, threads, bfloat16=dtype is not None)
-
-
-def knows_bfloat16(library: ctypes.CDLL) -> bool:
-    """Whether a kernel was made for a processor that multiplies bfloat16, and so learns in it."""
-    return bool(ctypes.c_int.in_dll(library, "learns_bfloat16").value)
+    return Learner(model, library, min(threads, kernel.MOST_THREADS), bfloat16=dtype is not None)
 
 
 class Learner:

@@ -49,9 +49,10 @@ static inline void transpose(const uint32_t *from, size_t from_stride, uint32_t 
     for (int i = 0; i < LANES; i++)
         memcpy(to + i * to_stride, &rows[i], sizeof rows[i]);
 #else
+    typedef uint32_t __attribute__((may_alias)) word; /* they may be floats */
     for (int i = 0; i < LANES; i++)
         for (int j = 0; j < LANES; j++)
-            to[j * to_stride + i] = from[i * from_stride + j];
+            ((word *)to)[j * to_stride + i] = ((const word *)from)[i * from_stride + j];
 #endif
 }
 

@@ -6,6 +6,7 @@ Every act is one thing a person is told has happened: after a fault it has happe
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,7 @@ class Life:
 
     def prune(self) -> None:
         self.train()
-        checkpoint.prune(self.tales)
+        checkpoint.prune(self.tales, sys.maxsize)
 
     def begin(self, name: str, source: Path) -> None:
         new_run(self.paths.data, read_corpus(str(source)), name=name, values={"steps": 9})

@@ -166,7 +166,7 @@ def test_an_acknowledged_checkpoint_survives_a_fault_at_any_call(
                 for step in (1, 2, 3, 4):
                     save(folder, step, 5.0 - step if step < 3 else 9.0)
                     acknowledged.append(step)
-                    prune(folder)
+                    prune(folder, step)
             except (Died, ResourceError) as problem:
                 assert (error is None) == isinstance(problem, Died)
         last = acknowledged[-1]
@@ -310,11 +310,55 @@ def test_pruning_keeps_the_last_two_and_the_best_and_what_is_damaged(folder: Run
     for step, loss in ((1, 2.0), (2, 1.0), (3, 3.0), (4, 3.0), (5, 3.0)):
         save(folder, step, loss)
     cut(folder.checkpoints / "step-00000004" / "model.safetensors")
-    gone = prune(folder)
+    gone = prune(folder, 5)
     assert [path.name for path in gone] == ["step-00000001"]
     assert names(folder.checkpoints) == {f"step-0000000{n}" for n in (2, 3, 4, 5)}
-    prune(folder, keep_last=0)
+    prune(folder, 5, keep_last=0)
     assert names(folder.checkpoints) == {f"step-0000000{n}" for n in (2, 4, 5)}
+
+
+def test_pruning_does_not_count_what_a_resume_has_passed_over(folder: RunFolder) -> None:
+    for step, loss in ((1, 2.0), (2, 1.0), (4, 0.5)):
+        save(folder, step, loss)
+    path = folder.checkpoints / "step-00000004" / "model.safetensors"
+    path.write_bytes(bytes(path.stat().st_size))  # as large as before, so that only its hash would tell
+    save(folder, 3, 3.0)
+    assert prune(folder, 3, keep_last=1) == [folder.checkpoints / "step-00000001"]
+    assert names(folder.checkpoints) == {f"step-0000000{n}" for n in (2, 3, 4)}
+
+
+@pytest.mark.parametrize("error", [errno.ENOTEMPTY, errno.ENOSPC])
+def test_a_checkpoint_that_cannot_be_removed_yet_costs_nothing(
+    error: int, folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for step in (1, 2, 3, 4):
+        save(folder, step, 5.0 - step)
+
+    def somebody_reads_it(self: storage.Ops, path: Path) -> None:
+        raise OSError(error, os.strerror(error))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage.Ops, "rmtree", somebody_reads_it)
+        assert prune(folder, 4) == []
+    assert [info.step for info in checkpoints(folder)] == [4, 3]
+    clean_leftovers(folder)
+    assert names(folder.checkpoints) == {"step-00000003", "step-00000004"}
+
+
+def test_a_manifest_that_tells_of_thousands_of_changes_is_read(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = {
+        "val_loss": 1.0,
+        "controls": [{"id": "0" * 32, "do": "lr", "value": 0.99, "step": n} for n in range(20_000)],
+    }
+    path = save_checkpoint(folder, 1, {"w": torch.zeros(1)}, {}, state)
+    assert (path / manifest.MANIFEST).stat().st_size > 1_000_000
+    assert manifest.verify(path).state == state
+    monkeypatch.setattr(manifest, "LARGEST", 1000)
+    with pytest.raises(ResourceError, match="Too much has been asked"):
+        save_checkpoint(folder, 2, {"w": torch.zeros(1)}, {}, state)
+    assert names(folder.checkpoints) == {"step-00000001"}
 
 
 def test_a_checkpoint_pruned_under_a_reader_is_not_called_damaged(

@@ -205,7 +205,7 @@ def rename_first(temporary: Path, final: Path) -> None:
 
 def make_room_first(folder: Any, *args: Any) -> Path:
     """Deletes what may go once the new checkpoint is there, before it is there."""
-    checkpoint.prune(folder, keep_last=1)
+    checkpoint.prune(folder, args[0], keep_last=1)
     return SAVE(folder, *args)
 
 

@@ -43,6 +43,7 @@ ALLOWED: dict[tuple[str, str], tuple[int, str]] = {
     ("engine/starter_making.py", "write_bytes"): (4, "for who makes the starter anew, beside the one in the repository"),
     ("engine/starter_making.py", "replace"): (1, "for who makes the starter anew, beside the one in the repository"),
     ("models/kernel.py", "mkdir"): (2, CACHE),
+    ("models/kernel.py", "fsync"): (1, CACHE),
     ("models/kernel.py", "TemporaryDirectory"): (1, CACHE),
     ("models/kernel.py", "write_text"): (1, CACHE),
     ("models/kernel.py", "replace"): (1, CACHE),

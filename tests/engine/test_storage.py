@@ -198,6 +198,30 @@ def test_a_flush_that_fails_is_not_tried_again(folder: Path, monkeypatch: pytest
     assert broken.calls.count("fsync x") == 1
 
 
+def test_where_the_drive_has_a_flush_of_its_own_a_failure_of_it_is_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on macOS, whose fsync leaves the data in the drive's cache."""
+    asked, answers = [], iter([0, errno.ENOTTY, errno.EIO])
+
+    def flush_the_drive(fd: int, command: int) -> None:
+        asked.append(command)
+        if number := next(answers):
+            raise OSError(number, os.strerror(number))
+
+    synced: list[int] = []
+    monkeypatch.setattr(storage.fcntl, "F_FULLFSYNC", 51, raising=False)
+    monkeypatch.setattr(storage.fcntl, "fcntl", flush_the_drive)
+    monkeypatch.setattr(storage.os, "fsync", synced.append)
+    storage.Ops().fsync(7)
+    assert synced == []
+    storage.Ops().fsync(7)  # a filesystem without such a command
+    assert synced == [7]
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        storage.Ops().fsync(7)
+    assert (asked, synced) == ([51, 51, 51], [7])
+
+
 def test_a_line_that_was_not_acknowledged_is_not_found_later(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

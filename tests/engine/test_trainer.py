@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from engine.control import request
 from engine.corpus import load_stored, split
 from engine.errors import CheckpointError, ResourceError, RunError
 from engine.evaluate import validation_loss
-from engine.event_log import read_events
+from engine.event_log import EventLog, read_events
 from engine.events import Control, Done, Eval, Event, Failed, Plan, Sample, Saved, Step, Warn
 from engine.loading import load
 from engine.preparing import prepare
@@ -305,6 +306,63 @@ def test_a_last_save_that_fails_ends_the_run_with_the_code_of_a_full_disk(
     assert main(["train", str(folder.path)]) == 0
     assert checkpoints(folder)[0].step == 7
     assert capsys.readouterr().err == ""
+
+
+def full_log(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Has a switch `full`: then nothing more fits into the events."""
+    switch, append = SimpleNamespace(full=False), EventLog.append
+
+    def append_if_it_fits(self: EventLog, event: Event, *, durable: bool = False) -> None:
+        if switch.full:
+            raise ResourceError("No space is left on the disk: free some and try again.")
+        append(self, event, durable=durable)
+
+    monkeypatch.setattr(EventLog, "append", append_if_it_fits)
+    return switch
+
+
+def test_what_is_asked_on_a_full_disk_is_obeyed_and_told_in_its_place_later(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever presses a key then wants to save the run, not to end it."""
+    folder = world.run("run", steps=12, save_every=3)
+    log = full_log(monkeypatch)
+
+    def say(event: events.Event) -> None:
+        at(4, lambda: setattr(log, "full", True))(event)
+        at(5, lambda: request(folder, "lr", 0.5))(event)
+        at(9, lambda: setattr(log, "full", False))(event)
+
+    assert world.train(folder, say) == 0
+    control = of(Control, folder)[0]
+    assert (control.step, control.do) == (5, "lr")
+    told = read_events(folder)
+    before = [event.step for event in told[: told.index(control)] if isinstance(event, events.Step)]
+    assert before == [1, 2, 3, 4, 5]
+    assert [step for step, *_ in world.steps(folder)] == list(range(1, 13))
+
+
+def test_what_a_checkpoint_knows_of_is_not_obeyed_again_though_no_event_tells_of_it(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = world.run("run", steps=12, save_every=3)
+    log = full_log(monkeypatch)
+
+    class PulledOut(BaseException): ...
+
+    def say(event: events.Event) -> None:
+        at(4, lambda: setattr(log, "full", True))(event)
+        at(5, lambda: request(folder, "lr", 0.5))(event)
+        if isinstance(event, events.Step) and event.step == 8:
+            raise PulledOut
+
+    with pytest.raises(PulledOut):
+        world.train(folder, say)
+    assert of(Control, folder) == [] and checkpoints(folder)[0].step == 6
+    log.full = False
+    assert world.train(folder) == 0
+    state = find_checkpoint(folder, "last")[0].state
+    assert [(control["step"], control["value"]) for control in state["controls"]] == [(5, 0.5)]
 
 
 def test_running_out_of_memory_is_explained(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import torch
 
 from models import ModelConfig, build, compiled, kernel
 from models.compiled import LARGEST, Compiled, CompiledDecoder, round_weights, row_scales
+from models.compiled_muon import CompiledMuon
 from models.interface import LanguageModel
 from models.kernel_proof import SHAPES, largest_difference, stirred
 
@@ -267,8 +269,45 @@ def test_a_compiler_that_fails_is_asked_once_and_its_last_word_kept(compiler: Pa
     compiler.write_text(compiler.read_text())
     kernel.use(kernels)
     assert kernel.library() is None
-    assert kernel.state() == "the compiler failed: no such thing"
+    assert kernel.state().startswith("the compiler failed: no such thing; tried again a day later")
     assert [path.suffix for path in kernels.iterdir()] == [".failed"]  # nobody has been asked again
+    failed = next(kernels.iterdir())
+    os.utime(failed, (failed.stat().st_mtime - kernel.RETRY_SECONDS,) * 2)
+    assert kernel.state() == "made when first needed"
+    calls = tmp_path / "calls"
+    compiler.write_text(f"#!/bin/sh\necho call >> {calls}\nexit 1\n")
+    assert kernel.library(wait=True) is None and calls.exists()
+
+
+@pytest.mark.parametrize("signal_name", ["TERM", "INT", "KILL"])
+def test_a_compiler_that_was_ended_from_outside_has_not_failed(
+    signal_name: str, compiler: Path, tmp_path: Path
+) -> None:
+    compiler.write_text(f"#!/bin/sh\nkill -{signal_name} $$\n")
+    kernel.file_name.cache_clear()
+    with pytest.raises(InterruptedError, match="ended by signal"):
+        kernel.make(tmp_path / "kernels")
+    assert list((tmp_path / "kernels").iterdir()) == []
+    kernel.use(tmp_path / "kernels")
+    assert kernel.library(wait=True) is None
+    assert kernel.state() == "made when first needed"
+
+
+def test_code_that_this_processor_does_not_know_has_failed(compiler: Path, tmp_path: Path) -> None:
+    compiler.write_text("#!/bin/sh\nkill -ILL $$\n")
+    kernel.file_name.cache_clear()
+    assert kernel.make(tmp_path / "kernels").startswith("the compiler failed")
+    assert [path.suffix for path in (tmp_path / "kernels").iterdir()] == [".failed"]
+
+
+def test_a_compiler_is_called_by_the_name_it_was_found_under(compiler: Path, tmp_path: Path) -> None:
+    many = compiler.with_name("many")
+    many.write_text('#!/bin/sh\necho "called as $(basename "$0")" >&2\nexit 1\n')
+    many.chmod(0o755)
+    compiler.unlink()
+    compiler.symlink_to(many)
+    kernel.file_name.cache_clear()
+    assert kernel.make(tmp_path / "kernels") == "the compiler failed: called as cc"
 
 
 @pytest.mark.parametrize("maker", ["alive", "dead", "nobody"])
@@ -297,6 +336,24 @@ def test_code_that_does_not_run_or_says_something_else_is_not_used(compiler: Pat
     kernel.file_name.cache_clear()
     assert kernel.make(tmp_path / "kernels").startswith("it does not say what torch says: ")
     assert [path.suffix for path in (tmp_path / "kernels").iterdir()] == [".failed"]
+
+
+@needs_compiler
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the flags are of this processor")
+@pytest.mark.parametrize("flag", ["-mno-avx512bf16", "-march=x86-64-v3"])
+def test_a_kernel_for_a_processor_that_knows_less_passes_its_proof(
+    flag: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel, "FLAGS", (*kernel.FLAGS, flag))
+    kernel.file_name.cache_clear()
+    try:
+        assert kernel.make(tmp_path) == ""
+        library = ctypes.CDLL(str(tmp_path / kernel.file_name()))
+    finally:
+        kernel.file_name.cache_clear()
+    assert not kernel.knows_bfloat16(library)
+    with pytest.raises(ValueError, match="bfloat16"):
+        CompiledMuon(library, 1, bfloat16=True)
 
 
 MISTAKES = {

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from engine.optim import NEWTON_SCHULZ, STEPS
 from models.compiled_muon import CompiledMuon, Trained
+from models.kernel import knows_bfloat16
 from models.kernel_proof import largest_stray
-from models.learning import knows_bfloat16
 
 
 def step(

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from models import ModelConfig, build
+from models import ModelConfig, build, kernel
 from models.interface import LanguageModel
 from models.kernel_proof import SHAPES, VOCAB, largest_slip, stirred
 from models.learning import Learner, learner
@@ -80,6 +80,16 @@ def test_the_same_lesson_gives_the_same_bits(threads: int, dropout: float, libra
     for loss, gradient in found[1:]:
         assert loss == found[0][0]
         assert all(torch.equal(g, found[0][1][name]) for name, g in gradient.items())
+
+
+def test_more_threads_than_the_kernel_has_are_no_more_than_it_has(library: ctypes.CDLL) -> None:
+    many, fewer = (
+        pupil(library, SHAPES[2], threads=n) for n in (kernel.MOST_THREADS + 40, kernel.MOST_THREADS)
+    )
+    for model, compiled in (many, fewer):
+        compiled.gradient(*lesson(model), 1.0, 0)
+    for name, gradient in gradients(many[0]).items():
+        assert torch.equal(gradient, gradients(fewer[0])[name])
 
 
 def test_dropout_drops_its_share_anew_for_every_seed_and_nothing_when_measuring(library: ctypes.CDLL) -> None:
