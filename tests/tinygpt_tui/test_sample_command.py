@@ -184,11 +184,17 @@ def test_a_terminal_is_shown_the_prompt_and_nothing_that_drives_it(
         def isatty(self) -> bool:
             return True
 
-    with monkeypatch.context() as patch:
-        patch.setattr("sys.stdout", terminal := Terminal())
-        outcome = tinygpt("sample", "fox", "-p", "the \x1b]0;title\x07fox", "-n", "10", "--seed", "1")
+    def shown(*options: str) -> tuple[Any, Terminal]:
+        with monkeypatch.context() as patch:
+            patch.setattr("sys.stdout", terminal := Terminal())
+            return tinygpt("sample", "fox", "-n", "10", "--seed", "1", *options), terminal
+
+    outcome, terminal = shown("-p", "the \x1b]0;title\x07fox")
     assert outcome.code == 0
     assert terminal.getvalue().startswith("the ␛]0;title␇fox")
     assert "\x1b" not in terminal.getvalue()
     assert outcome.err.splitlines()[-1].startswith("fox at step 20: 10 characters at ")
     assert outcome.err.endswith("a second, seed 1\n")
+    _, terminal = shown("-p", "the", "--count", "2")
+    alone = [tinygpt("sample", "fox", "-n", "10", "--seed", seed, "-p", "the").out for seed in ("1", "2")]
+    assert terminal.getvalue() == f"── seed 1 ──\nthe{alone[0]}\n\n── seed 2 ──\nthe{alone[1]}\n"

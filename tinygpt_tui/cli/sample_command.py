@@ -130,14 +130,20 @@ def _sample_several(
     folder: RunFolder, loaded: Loaded, begun: str, prompt: str, wanted: int, settings: SamplerSettings, seeds: list[int],
     stops: list[str], as_json: bool,
 ) -> None:  # fmt: skip
-    """Writes all texts at once: shows the first as it comes and the others, which have come along, one behind the other."""
+    """Writes all texts at once: shows the first as it comes and the others, which have come along, one behind the other.
+
+    A person sees which is which, and how each begins; a program gets the texts alone, an empty line between them.
+    """
     from engine.several import generate_several
     from tinygpt_tui.cli.output import emit, emit_json, is_terminal, narrate
     from tinygpt_tui.safe_text import safe_line
 
+    def head(seed: int) -> str:
+        return f"── seed {seed} ──\n{prompt}" if is_terminal(sys.stdout) else ""
+
     began, texts = time.monotonic(), [begun for _ in seeds]
     if not as_json:
-        emit(begun, end="")
+        emit(head(seeds[0]) + begun, end="")
     ends = generate_several(
         loaded.model, loaded.tokenizer, begun or prompt, wanted - len(begun), settings, seeds, stops
     )
@@ -153,8 +159,8 @@ def _sample_several(
         done = {"event": "done", "run": folder.name, "step": loaded.step, "chars": chars, "seconds": took}
         emit_json({**done, "chars_per_s": chars / took if took else None, "seeds": seeds})
         return
-    for text in texts[1:]:
-        emit(f"\n\n{text}", end="")
+    for seed, text in zip(seeds[1:], texts[1:], strict=True):
+        emit(f"\n\n{head(seed)}{text}", end="")
     if is_terminal(sys.stdout):
         emit("")
     if is_terminal(sys.stdout) or is_terminal(sys.stderr):
