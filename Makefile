@@ -19,7 +19,7 @@ TEST := OMP_NUM_THREADS=1 nice -n 19 $(BIN)/pytest -q -n 2 --dist worksteal
 .PHONY: run demonstration test check soak format bench bench-ui starter clean
 
 run: $(VENV)/.runs
-	@if [ -t 0 ] && [ -t 1 ]; then $(BIN)/tinygpt-tui; else $(MAKE) --no-print-directory demonstration; fi
+	@if [ -t 0 ] && [ -t 1 ] && [ -t 2 ]; then $(BIN)/tinygpt-tui; else $(MAKE) --no-print-directory demonstration; fi
 
 demonstration: $(VENV)/.runs
 	$(BIN)/tinygpt train tales --time 60s

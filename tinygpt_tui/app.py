@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, work
 from textual.app import App
@@ -36,6 +36,9 @@ from tinygpt_tui.safe_text import safe_line, safe_text
 from tinygpt_tui.screens.mode_screen import ModeScreen
 from tinygpt_tui.terminal import TerminalDriver, is_closed
 from tinygpt_tui.world import World
+
+if TYPE_CHECKING:
+    from tinygpt_tui.sources.run_starter import Starting
 
 TICKS_A_SECOND = 30
 SEEN_SECONDS = 0.3  # that the first frame gets to reach the eye
@@ -105,6 +108,7 @@ class Playground(App[int]):
         self.failure: Exception | None = None  # before there was a screen that could tell of it
         self._timer: Timer | None = None
         self._begun = False
+        self._known_start: Starting | None = None  # what was known last of a run that is being started
         for theme in THEMES:
             self.register_theme(theme)
 
@@ -139,9 +143,20 @@ class Playground(App[int]):
             self._begun = True
             gc.freeze()  # off since the start (see `playground`); from here on only what is new is looked through
             gc.enable()
+            self._begin_world()
+
+    @work(group="begin", exit_on_error=False)
+    async def _begin_world(self) -> None:
+        try:
+            # A history is read whole before anything is put into it; keys are answered meanwhile, however large it is.
+            await asyncio.to_thread(self.world.desk.history.begin)
+            if self._exit:  # somebody has left meanwhile
+                return
             self.world.begin()
             self._timer = self.set_interval(1 / TICKS_A_SECOND, self._tick)
             self._make_ready()
+        except Exception as error:
+            self._report(error)
 
     @work(group="ready", exit_on_error=False)
     async def _make_ready(self) -> None:
@@ -335,12 +350,30 @@ class Playground(App[int]):
             self._leave(129)
             return
         now = time.monotonic()
-        self._let(self.world, lambda: self.world.tick(now))
+        self._let(self.world, lambda: self._let_world_go_on(now))
         if self._lost:
             return  # a screen without one of its parts can only fail again
         for screen in self.screen_stack:
             if isinstance(screen, ModeScreen) and screen.is_mounted and screen.is_running:
                 self._let(screen, lambda screen=screen: screen.beat(now))  # type: ignore[misc]
+
+    def _let_world_go_on(self, now: float) -> None:
+        self.world.tick(now)
+        starting = self.world.starter.snapshot
+        if starting is not self._known_start:
+            self._known_start = starting
+            if starting.state == "failed":
+                self._tell_of_failed_start(starting)
+
+    def _tell_of_failed_start(self, starting: Starting) -> None:
+        """Tells it whatever mode is in front; Train itself shows what became of a run that there is."""
+        from tinygpt_tui.screens.corpus_words import in_plain_words
+
+        watched = self.current_mode == "train"
+        if starting.run is None or not watched:
+            self.tell(in_plain_words(starting.message), "error", 12)
+        if starting.run is None and watched:
+            self.go("corpus")  # it has become no run to look at, and another text can be chosen there
 
     def _let(self, part: object, go_on: Callable[[], None]) -> None:
         """Lets a part go on. One that fails is left alone until somebody has answered: else it would fail 30 times a second."""

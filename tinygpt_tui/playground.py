@@ -53,6 +53,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _main(arguments: list[str]) -> int:
     from tinygpt_tui import guard
+    from tinygpt_tui.cli.output import is_terminal
 
     gc.disable()  # what is imported stays: looking through it again and again is a tenth of the time to the first frame
     if (problem := guard.problem()) is not None:
@@ -76,10 +77,12 @@ def _main(arguments: list[str]) -> int:
 
         sys.stdout.write(f"tinygpt-tui {version('tinygpt-tui')}\n")
         return 0
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
         return _refuse(
             "the playground needs a terminal; 'tinygpt train' and 'tinygpt sample' do the same without one", 2
         )
+    if not is_terminal(sys.stderr):
+        return _refuse("the playground draws on stderr, and that is redirected: start it without '2>'", 2)
     if os.environ.get("TERM", "") in ("", "dumb"):
         return _refuse(
             "this terminal cannot draw (TERM is dumb or unset); 'tinygpt train' and 'tinygpt chat' need no drawing",
@@ -119,19 +122,14 @@ def _first_mode(world: World, target: str | None) -> str:
     """Decides what is shown first, and tells the world what was asked for. Raises TinygptError when the target is nothing."""
     from engine import catalogue
     from engine.errors import UsageError
-    from engine.runs import STARTER
 
-    runs = world.run_names()
     if target is None:
-        if not runs:
+        if not world.run_names():
             return "welcome"
         return "train" if world.live_names() else "play"
-    if target == STARTER and target not in runs and world.shelf.built_in is not None:
+    if (row := world.shelf.find(target)) is not None:  # of many runs only the newest were looked at so far
         world.chosen_run = target
-        return "play"
-    if target in runs:
-        world.chosen_run = target
-        return "train" if world.is_live(target) else "play"
+        return "train" if row.live else "play"
     if (source := target if catalogue.find(target) else _existing(target)) is not None:
         world.chosen_corpus = source
         return "corpus"
@@ -166,9 +164,10 @@ def _last_word(world: World) -> None:
 
 
 def _refuse(sentence: str, code: int) -> int:
+    from tinygpt_tui.cli.output import narrate_raw
     from tinygpt_tui.safe_text import safe_line
 
-    sys.stderr.write(f"error: {safe_line(sentence)}\n")
+    narrate_raw(f"error: {safe_line(sentence)}\n")
     return code
 
 

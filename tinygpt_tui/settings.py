@@ -1,7 +1,7 @@
 """Every setting a person can choose, once: its default, its range, its help and its names.
 
-From this one schema come the keys of the settings file, the environment variables, the help of the command
-line's options and the rows of the settings screen. Which source a value is taken from is
+From this one schema come the keys of the settings file, the environment variables, what `tinygpt config`
+lists and the rows of the settings screen. Which source a value is taken from is
 `tinygpt_tui.settings_sources`' business, and the file `tinygpt_tui.settings_file`'s.
 """
 
@@ -181,12 +181,6 @@ class Entry:
             str: "a text",
         }[self.kind]
         return noun + self.range
-
-    @property
-    def option_help(self) -> str:
-        """The help of the command-line option that overrides this setting: with its range and default."""
-        about = f"{self.about.help}: {self.range}" if self.range else self.about.help
-        return f"{about} [default: {self.default}; setting {self.key}]"
 
 
 def _entries() -> Iterator[Entry]:

@@ -69,13 +69,7 @@ class SettingsBook:
             UsageError: there is no such setting, or the environment holds it fast.
             ResourceError: the disk refuses.
         """
-        kind = settings.entry(key).kind
-        is_text = isinstance(value, str) and kind is not str
-        checked = (
-            settings.from_text(key, value)
-            if is_text and isinstance(value, str)
-            else settings.checked(key, value)
-        )
+        checked = settings.from_text(key, value) if isinstance(value, str) else settings.checked(key, value)
         self._refuse_if_fast(key)
         settings_file.set_value(self.path, key, checked)
         self._changed(key)

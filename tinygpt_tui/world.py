@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tinygpt_tui.sources.run_starter import RunStarter
     from tinygpt_tui.sources.run_watch import RunWatch
 
-SCAN_SECONDS = 0.02  # before the first frame: some thirty runs
+SCAN_SECONDS = 0.02  # before the first frame: some thirty runs; of more, `RunShelf.find` finds one at once
 MOST_WATCHED = 8  # runs whose curves are kept in memory
 
 
@@ -219,7 +219,8 @@ class World:
     def has_weights(self, name: str) -> bool:
         """Whether there is such a run and it has saved a checkpoint."""
         folder = folder_of(self.paths.runs_dir, name).checkpoints
-        return self.shelf.row(name) is not None and any(folder.glob("step-*"))
+        # The run that wrote last may be an old one, which the shelf comes to only after the first frame.
+        return self.shelf.find(name) is not None and any(folder.glob("step-*"))
 
     @property
     def can_write(self) -> bool:

@@ -17,6 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from textual.app import App
 from textual.pilot import Pilot
+from textual.widgets import Button
 
 from tinygpt_tui.actions import BY_ID
 
@@ -72,6 +73,12 @@ def screen_text(app: App[int]) -> str:
 async def press(pilot: Pilot[int], action: str, key: int = 0) -> None:
     """Presses a key of an action, given by its id, such as "play.reroll"; `key` is its place among the action's keys."""
     await pilot.press(_PRESSED.get(name := BY_ID[action].keys.split(",")[key], name))
+
+
+async def press_again(pilot: Pilot[int]) -> None:
+    """Presses the focused button once more: it hears nothing while it still looks pressed."""
+    await wait_for(pilot, lambda: not pilot.app.screen.query(Button).filter(".-active"), "the button")
+    await pilot.press("enter")
 
 
 _PRESSED = {

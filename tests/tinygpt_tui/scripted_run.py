@@ -156,7 +156,7 @@ class ScriptedRun:
             path.mkdir(parents=True)
             for name, data in {**files, manifest.MANIFEST: contents}.items():
                 (path / name).write_bytes(data)
-            prune(self.folder)
+            prune(self.folder, self.step)
         self._say(events.Saved(self.step, str(path.relative_to(self.folder.path))))
         return path
 

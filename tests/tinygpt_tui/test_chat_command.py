@@ -66,6 +66,11 @@ def test_settings_change_between_two_turns(talk: Run) -> None:
     assert "min_p 0.1" in shown
     assert "top_k 3" in shown
     assert "chars 9" in shown
+    exact = talk(
+        "/set seed 1234567890123456789", "/set chars 1234567", "/set temperature 0.71234567", "/show"
+    ).err
+    assert "temperature 0.71234567 " in exact
+    assert exact.endswith("seed 1234567890123456789  chars 1234567\n")
 
 
 def test_a_reset_forgets_what_was_said(talk: Run) -> None:

@@ -238,6 +238,8 @@ def test_the_end_of_a_run_is_told() -> None:
         with view_on(screen, clock, live=live) as view:
             view.take(Done("tales-01", 2_000, 1.7, 1.62, 10, 18.0, 1.0, 10, "time", wall_seconds=60.2))
         assert "done after 2,000 steps and 1m00s (time)" in screen.lines[-2]
+        view.take(Done("tales-01", 1, None, None, 10, 2.0, 1.0, 10, "stopped"))
+        assert screen.lines[-2].startswith("tales-01: stopped after 1 step and 2s, best val_loss")
         view.take(Failed("the loss is not finite\x1b", 1, 7))
         assert screen.lines[-2] == "failed at step 7: the loss is not finite␛"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -55,6 +56,15 @@ def test_set_get_and_unset(tinygpt: Callable[..., Any], home: Path) -> None:
     assert again.code == 0 and "was not set" in again.err
 
 
+def test_the_keys_that_the_help_gives_as_an_example_do_what_it_says(tinygpt: Callable[..., Any]) -> None:
+    (example,) = re.findall(
+        "tinygpt config set (ui.keys.*?) (.*?)  #", tinygpt("config", "set", "--help").out
+    )
+    assert tinygpt("config", "set", *example).code == 0
+    assert tinygpt("config", "get", example[0]).out == f"{example[1]}\n"
+    assert tinygpt("config", "validate").code == 0
+
+
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs /proc")
 def test_a_home_that_cannot_be_made_is_one_sentence(
     tinygpt: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
@@ -79,7 +89,10 @@ def test_get_prints_tables_and_their_entries(tinygpt: Callable[..., Any]) -> Non
         (("set", "sample.temperature", "9"), "sample.temperature is 9, but it must be a number: 0.01 to 5"),
         (("set", "train.seed", "-5"), "train.seed is -5"),
         (("set", "train.tiem", "5m"), "there is no setting 'train.tiem' (did you mean 'train.time'?)"),
-        (("set", "ui.keys", "x"), "ui.keys is a table"),
+        (("set", "ui.keys", "x"), "such as 'tinygpt config set ui.keys.app.quit ctrl+x'"),
+        (("set", "ui.keys.quit", "ctrl+x"), "there is no action 'quit' (did you mean 'app.quit'?)"),
+        (("set", "ui.keys.app.quit", "ctr+x"), "app.quit keeps ctrl+q, since 'ctr+x' is no key"),
+        (("get", "ui.keys.quit"), "there is no action 'quit' (did you mean 'app.quit'?)"),
         (("set", "version", "9"), "there is no setting 'version'"),
         (("get", "train"), "there is no setting 'train'"),
         (("unset", "train.tiem"), "there is no setting 'train.tiem'"),
@@ -113,7 +126,11 @@ def test_validate_passes_a_good_file_and_refuses_a_bad_one(tinygpt: Callable[...
     file.write_text("[train]\ntiem = 1\n")
     warned = tinygpt("config", "validate")
     assert warned.code == 0 and "did you mean 'train.time'" in warned.err
-    for bad in ("[train\n", "[train]\nseed = true\n", "version = 2\n"):
+    file.write_text('[ui.keys]\n"play.undo" = "r"\n')
+    warned = tinygpt("config", "validate")
+    assert warned.code == 0 and "the key r does both play.reroll and play.undo" in warned.err
+    bad_keys = ("[ui.keys]\nquit = 'ctrl+x'\n", "[ui.keys]\napp.quit = 'ctr+x'\n")
+    for bad in ("[train\n", "[train]\nseed = true\n", "version = 2\n", *bad_keys):
         file.write_text(bad)
         outcome = tinygpt("config", "validate")
         assert outcome.code == 2 and "error: " in outcome.err and str(file) in outcome.err

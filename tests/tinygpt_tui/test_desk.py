@@ -60,6 +60,13 @@ def test_a_prompt_is_shown_at_once_and_the_model_goes_on_from_it(stage: DeskStag
     assert stage.history.prompts() == ["Once"]
 
 
+def test_what_was_sent_is_kept_at_once(stage: DeskStage) -> None:
+    """Whoever presses Enter and loses the terminal in the same moment finds it again."""
+    stage.desk.submit("Once")
+    stage.history.flush()
+    assert [(kept.title, kept.chars) for kept in stage.history.sessions()] == [("Once", 4)]
+
+
 def test_a_text_ends_when_as_much_as_was_asked_for_is_written(stage: DeskStage) -> None:
     begin(stage, 100)
     assert stage.text == "Once" + story(0, 60)
@@ -294,6 +301,21 @@ def test_a_reroll_is_a_branch_beside_the_last_answer_with_other_dice(stage: Desk
     assert stage.text == "Once" + story(0, 20)
 
 
+def test_a_text_that_is_shown_again_brings_its_dice_unless_others_were_chosen_since(stage: DeskStage) -> None:
+    desk = stage.desk
+    begin(stage, 60)
+    desk.reroll()
+    stage.writes(60)
+    second = desk.seed
+    assert second != 1
+    for action, seed in ((desk.undo, 1), (desk.redo, second), (lambda: desk.switch_branch(1), 1)):
+        action()
+        assert desk.seed == seed
+    desk.set_seed(7)
+    desk.undo()
+    assert desk.seed == 7
+
+
 def test_without_an_answer_there_is_nothing_to_reroll_undo_redo_or_switch(stage: DeskStage) -> None:
     desk = stage.desk
     for action in (desk.reroll, desk.undo, desk.redo, lambda: desk.switch_branch(1)):
@@ -486,3 +508,17 @@ def test_the_context_counts_what_the_model_reads_not_characters(stage: DeskStage
         link.say(p.Error(link.requests(p.Explain)[-1].id, "No."))
         stage.tick()
     assert desk.context is None and desk.unseen == 0
+
+
+def test_a_model_that_was_chosen_before_the_history_was_open_is_not_taken_away_by_the_last_text(
+    tmp_path: Path,
+) -> None:
+    stage = DeskStage(tmp_path, run="owl")
+    begin(stage)
+    stage.end()
+    book = SettingsBook(tmp_path / "settings.toml", {})
+    desk = Desk(FakeLink(), History(tmp_path / "history.sqlite"), book)
+    desk.use("fox")
+    desk.begin()
+    assert (desk.run, desk.session.length) == ("fox", 0)
+    desk.history.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +12,11 @@ import pytest
 from engine import protocol as p
 from engine.errors import UsageError
 from tests.tinygpt_tui.desk_stage import DeskStage
+from tests.tinygpt_tui.fake_player import FakeLink
+from tests.tinygpt_tui.scripted_run import finished_run
+from tests.tinygpt_tui.scripted_world import scripted_world
 from tinygpt_tui.play.session import Mark
+from tinygpt_tui.sources.run_shelf import RunShelf
 
 
 @pytest.fixture
@@ -245,3 +251,26 @@ def test_a_text_whose_model_is_gone_asks_for_none(tmp_path: Path) -> None:
     assert stage.desk.run is None and stage.desk.settings.temperature == 1.35
     assert stage.link.requests(p.Load) == []
     stage.end()
+
+
+def test_the_run_that_wrote_last_writes_again_however_many_are_newer(tmp_path: Path) -> None:
+    for at, name in enumerate(("oldest", "newest"), 1):
+        folder = finished_run(tmp_path / "data" / "runs", name, 4).folder.path
+        os.utime(folder, (1000.0 * at, 1000.0 * at))
+    link = FakeLink(per_take=0)
+    world = scripted_world(tmp_path, link=link)
+    world.begin()
+    world.desk.use("oldest")
+    world.desk.tick(0.0)
+    world.desk.submit("Once")
+    link.write(5)
+    world.desk.tick(1.0)
+    asyncio.run(world.end())
+
+    world = scripted_world(tmp_path)
+    world.shelf = RunShelf(world.paths.runs_dir, world.paths.trash)
+    world.shelf.scan(0.0)  # as before the first frame, when there is time for only a few
+    assert world.run_names() == ["newest"]
+    world.begin()
+    assert world.desk.run == "oldest"
+    asyncio.run(world.end())

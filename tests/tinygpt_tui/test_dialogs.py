@@ -13,12 +13,12 @@ from textual.pilot import Pilot
 from textual.screen import ModalScreen, Screen
 
 from engine.errors import UsageError
-from tests.tinygpt_tui.driving import drive, press, screen_text, wait_for
+from tests.tinygpt_tui.driving import drive, press, press_again, screen_text, wait_for
 from tests.tinygpt_tui.scripted_run import finished_run
 from tests.tinygpt_tui.scripted_world import scripted_world
 from tinygpt_tui.app import IN_A_ROW, Playground
 from tinygpt_tui.files import MOST_REPORTS, write_report
-from tinygpt_tui.screens.dialogs import AskLine, Choose, Confirm
+from tinygpt_tui.screens.dialogs import AskLine, AskText, Choose, Confirm
 from tinygpt_tui.screens.runs import RunsScreen, RunTable
 from tinygpt_tui.widgets.top_bar import TopBar
 from tinygpt_tui.world import World
@@ -152,6 +152,29 @@ def test_a_line_that_is_refused_says_why_and_stays_to_be_mended(tmp_path: Path) 
         assert answers == [] and not pilot.app._notifications
         await pilot.press("home", "delete", "delete", "delete", "delete", *"red", "enter")
         await wait_for(pilot, lambda: answers == ["red"])
+
+    tell(tmp_path, story)
+
+
+def test_a_page_that_is_refused_says_why_and_loses_nothing(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int], world: World) -> None:
+        asked_about: list[str] = []
+
+        def take(text: str) -> None:
+            asked_about.append(text)
+            if len(asked_about) == 1:
+                raise UsageError(f"There is no room for {text} \x1b[31m.")
+
+        answers = await asked(pilot, AskText("title", "one\ntwo", take=take))
+        await pilot.press(*" three", "tab", "enter")
+        await shown(pilot, "two three", "There is no room for one", "␛[31m.")
+        assert answers == [] and not pilot.app._notifications
+        await press_again(pilot)
+        await wait_for(pilot, lambda: answers == ["one\ntwo three"])
+        answers = await asked(pilot, AskText("title", "one", take=take))
+        await pilot.press("tab", "enter")
+        await wait_for(pilot, lambda: answers == [None])
+        assert len(asked_about) == 2  # not about what was left as it was
 
     tell(tmp_path, story)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, Static, TextArea
 
 from tests.tinygpt_tui.bad_input import files_in
 from tests.tinygpt_tui.driving import drive, press, screen_text, wait_for
@@ -218,11 +218,17 @@ def test_a_label_or_note_beyond_all_measure_is_refused(tmp_path: Path, action: s
     async def story(pilot: Pilot[int]) -> None:
         await wait_for(pilot, lambda: pilot.app.screen.query_one(RunTable).row_count == 1)
         await press(pilot, f"runs.{action}")
-        await wait_for(pilot, lambda: len(pilot.app.screen_stack) == 2)
-        await pilot.pause()
-        pilot.app.screen.dismiss(text)
-        await wait_for(pilot, lambda: told(pilot), "the refusal")
-        assert all("at most" in message for message in told(pilot))
+        await wait_for(pilot, lambda: isinstance(pilot.app.focused, Input | TextArea))
+        field = pilot.app.focused
+        if isinstance(field, Input):
+            field.value = text
+        else:
+            field.text = text
+            await pilot.press("tab")
+        await pilot.press("enter")
+        refused = pilot.app.screen.query_one("#refused", Static)
+        await wait_for(pilot, lambda: "at most" in str(refused.content), "the refusal")
+        assert not told(pilot) and (field.value if isinstance(field, Input) else field.text) == text
         assert not run.folder.meta.exists()
 
     drive(playground(world, "runs"), story)
@@ -237,26 +243,27 @@ Patch = pytest.MonkeyPatch
 
 
 @contextmanager
-def at_a_terminal(patch: Patch) -> Iterator[Terminal]:
-    """Pretends that this process stands at one; what is written to it."""
+def at_a_terminal(patch: Patch) -> Iterator[tuple[Terminal, Terminal]]:
+    """Pretends that this process stands at one; what is written to its stdout and stderr."""
     with patch.context() as patched:
-        out = Terminal()
+        out, err = Terminal(), Terminal()
         patched.setattr("sys.stdin", Terminal())
         patched.setattr("sys.stdout", out)
+        patched.setattr("sys.stderr", err)
         patched.setenv("TERM", "xterm-256color")
-        yield out
+        yield out, err
         gc.enable()  # the command switches it off, for a process that is its own
 
 
 @pytest.mark.parametrize("word", WORDS, ids=lambda word: ascii(word)[:30])
 def test_a_word_that_means_nothing_is_told_before_the_screen_is_touched(
-    word: str, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Patch
+    word: str, home: Path, tmp_path: Path, monkeypatch: Patch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with at_a_terminal(monkeypatch) as out:
+    with at_a_terminal(monkeypatch) as (out, said):
         assert command.main([word]) == 2
-        assert out.getvalue() == ""
-    err = capsys.readouterr().err
+    err = said.getvalue()
+    assert out.getvalue() == ""
     assert err.startswith("error: there is no run, file or catalogue text called ")
     assert err.count("\n") == 1 and err.rstrip("\n").isprintable() and "Traceback" not in err
     assert not home.exists()
@@ -272,14 +279,12 @@ PLACES: dict[str, tuple[Callable[[Patch], object], str]] = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_place_where_it_cannot_run_is_told_in_a_sentence(
-    place: str, capsys: pytest.CaptureFixture[str], monkeypatch: Patch
-) -> None:
+def test_a_place_where_it_cannot_run_is_told_in_a_sentence(place: str, monkeypatch: Patch) -> None:
     given, complaint = PLACES[place]
-    with at_a_terminal(monkeypatch), monkeypatch.context() as patch:
+    with at_a_terminal(monkeypatch) as (_, said), monkeypatch.context() as patch:
         given(patch)
         assert command.main([]) == 2
-    err = capsys.readouterr().err
+    err = said.getvalue()
     assert err.startswith("error: ") and complaint in err and err.count("\n") == 1
 
 

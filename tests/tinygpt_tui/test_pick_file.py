@@ -100,7 +100,7 @@ def test_the_folder_above_is_a_key_and_a_button_away(tmp_path: Path, here: Path)
     async def story(pilot: Pilot[int], world: World) -> None:
         tree = await open_picker(pilot)
         await shown(pilot, "─ ~/texts ─")
-        await pilot.press("backspace")
+        await pilot.press("down", "backspace")
         await shown(pilot, "▸ texts", "─ ~ ─")
         await pilot.click("#up")
         await wait_for(pilot, lambda: tree.path == here.parent.parent)
@@ -138,6 +138,25 @@ def test_a_path_is_typed_or_pasted_at_once_into_the_line_that_waits_for_it(
         await pilot.press("enter")
         await closed(pilot)
         assert chosen(pilot) == str(here / "letters")
+
+    watch(tmp_path, story)
+
+
+def test_what_is_typed_fast_stays_in_order_and_taking_it_back_leads_to_no_other_folder(
+    tmp_path: Path, here: Path
+) -> None:
+    async def story(pilot: Pilot[int], world: World) -> None:
+        tree = await open_picker(pilot)
+        field = pilot.app.screen.query_one(Input)
+        for character in "/not/there.txt":
+            pilot.app.post_message(events.Key(_character_to_key(character), character))
+        for _ in range(25):
+            pilot.app.post_message(events.Key("backspace", "\x7f"))
+        for character in "my-novel.txt":
+            pilot.app.post_message(events.Key(_character_to_key(character), character))
+        await pilot.press("end")  # after all of them
+        assert field.value == "my-novel.txt" and Path(tree.path) == here
+        assert pilot.app.focused is field
 
     watch(tmp_path, story)
 

@@ -285,6 +285,10 @@ def test_sentences_name_the_keys_that_are_in_force(desk: Desk) -> None:
 
 def test_an_empty_prompt_says_whose_turn_it_is(desk: Desk) -> None:
     assert placeholder_of(desk) == "how does it begin?"
+    written(desk.session, "another's", run="starter")
+    assert placeholder_of(desk) == "another model's text · ^n: an empty page"
+    written(desk.session, "its own", run=str(desk.run))
+    assert placeholder_of(desk) == "how does it begin?"
     assert desk.model is not None
     desk.model, desk.chat = replace(desk.model, turns=TURNS), True
     assert placeholder_of(desk) == "your turn, You: what do you say?"

@@ -93,9 +93,7 @@ def test_settings_that_wait_for_a_deaf_player_become_one_with_the_newest_value_o
         assert outbox.add(p.Set(1, {"temperature": i / 10_000}), merge=True) is None
         assert outbox.add(p.Pace(1, float(i)), merge=True) is None
         assert outbox.add(p.Set(1, {"top_k": i}), merge=True) is None
-    assert outbox.size < 200
     assert lines(outbox) == [p.Set(1, {"temperature": 0.9999, "top_k": 9999}), p.Pace(1, 9999.0)]
-    assert outbox.size == 0
 
 
 def test_settings_are_not_merged_across_a_step_or_another_generation() -> None:
@@ -118,7 +116,8 @@ def test_what_waits_is_bounded_and_what_is_refused_says_why() -> None:
     big = p.Score("x" * (MAX_LINE - 1000))
     answers = [outbox.add(big) for _ in range(5)]
     assert answers[:2] == [None, None] and "ask again later" in (answers[-1] or "")
-    assert outbox.size <= player_lines.MOST_BYTES
+    assert sum(len(outbox.pop()) for _ in range(len(outbox))) <= player_lines.MOST_BYTES
+    outbox.add(big)
     outbox.clear()
     answers = [outbox.add(p.Step(1)) for _ in range(player_lines.MOST_REQUESTS + 1)]
     assert answers[-2] is None and answers[-1] is not None

@@ -23,6 +23,8 @@ from engine.errors import UsageError
 from tests.tinygpt_tui.scripted_run import ScriptedRun, finished_run
 from tests.tinygpt_tui.scripted_world import scripted_world
 from tinygpt_tui import playground
+from tinygpt_tui.paths import user_paths
+from tinygpt_tui.world import make_world
 
 BLUE = b"122;162;247"  # of our dark theme
 
@@ -34,18 +36,26 @@ class Terminal:
         seen: everything that was written to it.
     """
 
-    def __init__(self, folder: Path, arguments: tuple[str, ...], environment: dict[str, str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        arguments: tuple[str, ...],
+        environment: dict[str, str],
+        errors: Path | None = None,
+    ) -> None:
+        """`errors` is a file for what is written to stderr, in place of the terminal."""
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
         self.before = termios.tcgetattr(theirs)
         self._theirs = theirs
         self.seen = b""
-        self.child = subprocess.Popen(
-            [sys.executable, "-m", "tinygpt_tui.playground", *arguments],
-            cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor",
-                 "PYTHONPATH": str(Path(playground.__file__).parents[1]), **environment},
-        )  # fmt: skip
+        with contextlib.nullcontext(theirs) if errors is None else errors.open("wb") as stderr:
+            self.child = subprocess.Popen(
+                [sys.executable, "-m", "tinygpt_tui.playground", *arguments],
+                cwd=folder, stdin=theirs, stdout=theirs, stderr=stderr, start_new_session=True,
+                env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor",
+                     "PYTHONPATH": str(Path(playground.__file__).parents[1]), **environment},
+            )  # fmt: skip
 
     def until(self, condition: Callable[[], object], what: str) -> None:
         """Reads until the condition holds; the limit is only there to end a test that fails."""
@@ -87,8 +97,8 @@ class Terminal:
 def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
     opened: list[Terminal] = []
 
-    def start(*arguments: str, **environment: str) -> Terminal:
-        opened.append(Terminal(tmp_path, arguments, environment))
+    def start(*arguments: str, errors: Path | None = None, **environment: str) -> Terminal:
+        opened.append(Terminal(tmp_path, arguments, environment, errors))
         return opened[-1]
 
     yield start
@@ -136,6 +146,15 @@ def test_a_terminal_that_cannot_draw_is_refused(terminal: Callable[..., Terminal
     assert b"error: this terminal cannot draw" in one.seen and b"\x1b" not in one.seen
 
 
+def test_nothing_is_drawn_into_a_file_that_stderr_goes_to(
+    tmp_path: Path, terminal: Callable[..., Terminal]
+) -> None:
+    one = terminal(errors=tmp_path / "err.log")
+    assert one.ends() == 2 and one.seen == b""
+    (line,) = (tmp_path / "err.log").read_text().splitlines()
+    assert line.startswith("error: the playground draws on stderr") and "start it without '2>'" in line
+
+
 def test_what_is_called_nothing_is_told_in_a_sentence(terminal: Callable[..., Terminal]) -> None:
     one = terminal("no\x1b[31mvel")
     assert one.ends() == 2
@@ -167,6 +186,22 @@ def test_the_first_mode_is_that_of_what_was_asked_for(
     assert playground._first_mode(world, "~/my.txt") == "corpus"
     with pytest.raises(UsageError):
         playground._first_mode(world, "yours.txt")
+
+
+def test_a_run_that_is_asked_for_is_found_however_many_are_newer(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for at, name in enumerate(
+        ("oldest", "tales", "newer", "newest"), 1
+    ):  # one of them named as a text of the catalogue
+        folder = finished_run(runs, name, 4).folder.path
+        os.utime(folder, (1000.0 * at, 1000.0 * at))
+    monkeypatch.setattr("tinygpt_tui.world.SCAN_SECONDS", 0.0)
+    for name in ("oldest", "tales"):
+        world = make_world(user_paths())
+        assert world.run_names() == ["newest"]
+        assert playground._first_mode(world, name) == "play"
+        assert (world.chosen_run, world.current_run, world.chosen_corpus) == (name, name, None)
 
 
 @pytest.mark.parametrize("target", ["~nobody-of-this-name", "x" * 300, "/there/\0", "a/" * 3000])

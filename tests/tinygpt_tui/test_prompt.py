@@ -148,6 +148,23 @@ def test_arrows_walk_the_earlier_prompts_and_the_draft_comes_back() -> None:
     open_page(story, earlier=["first", "second\nof two lines"])
 
 
+def test_an_earlier_prompt_that_was_changed_is_kept_until_something_is_sent() -> None:
+    async def story(pilot: Pilot[int], prompt: Prompt, app: Page) -> None:
+        await pilot.press(*"draft", "up", "!", "up", "?", "down")
+        assert prompt.text == "second!"
+        await pilot.press("down")
+        assert prompt.text == "draft"
+        await pilot.press("up", "up")
+        assert prompt.text == "first?"
+        prompt.use("")
+        await pilot.press("up")
+        assert prompt.text == "second"
+        await pilot.press("up")
+        assert prompt.text == "first"
+
+    open_page(story, earlier=["first", "second"])
+
+
 def test_a_wrapped_line_is_walked_before_the_history() -> None:
     async def story(pilot: Pilot[int], prompt: Prompt, app: Page) -> None:
         prompt.use("word " * 10)
@@ -260,7 +277,7 @@ def test_the_meter_shows_how_full_the_window_is_and_that_it_has_slid() -> None:
         line = screen_text(pilot.app).split("\n")[0]
         assert round(line.count("▓") / (line.count("▓") + line.count("░")), 1) == 0.7
         meter.show(300, 256, 1400)
-        await wait_for(pilot, lambda: "256/256 slid, 1.4 k unseen" in screen_text(pilot.app))
+        await wait_for(pilot, lambda: "256/256, 1.4 k unseen" in screen_text(pilot.app))
         meter.show(300, 256, 1400)
 
     meter_page(story, 60)

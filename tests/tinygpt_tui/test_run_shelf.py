@@ -229,6 +229,26 @@ def test_what_is_put_into_the_trash_leaves_the_list_and_comes_back_whole(
         shelf.undo_trash()
 
 
+def test_what_was_put_into_the_trash_before_this_playground_is_taken_out_as_well_the_latest_first(
+    runs: Path, shelf: RunShelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1_700_000_000.0]
+    monkeypatch.setattr("engine.trash.time.time", lambda: now[0])
+    for name in ("later", "earlier", "own"):
+        finished_run(runs, name, steps=8)
+    shelf.scan()
+    shelf.trash("earlier")
+    now[0] += 1
+    shelf.trash("later")
+
+    another = RunShelf(runs, tmp_path / "trash")
+    another.scan()
+    another.trash("own")
+    assert [another.undo_trash() for _ in range(3)] == ["own", "later", "earlier"]
+    with pytest.raises(UsageError, match="The trash is empty"):
+        another.undo_trash()
+
+
 def test_a_run_that_is_being_trained_stays(runs: Path, shelf: RunShelf) -> None:
     with ScriptedRun(runs):
         shelf.scan()

@@ -425,6 +425,8 @@ def test_another_run_of_the_same_name_is_another_run(tmp_path: Path, clock: Cloc
     watch.poll(clock())
     assert (watch.picture.state, watch.picture.label, len(watch.picture.pending)) == ("done", "old", 1)
     old.folder.path.rename(tmp_path / "elsewhere")
+    watch.poll(clock())
+    assert watch.picture.state == "gone"
     with ScriptedRun(tmp_path, "tales", corpus="sums", begin=False) as new:
         for _ in range(2):
             watch.poll(clock())
@@ -435,6 +437,22 @@ def test_another_run_of_the_same_name_is_another_run(tmp_path: Path, clock: Cloc
         new.steps(4)
         watch.poll(clock())
         assert (watch.picture.step, watch.picture.state) == (4, "training")
+
+
+def test_another_run_is_told_apart_although_the_disk_gives_its_files_the_old_numbers(
+    tmp_path: Path, clock: Clock
+) -> None:
+    run = ScriptedRun(tmp_path, begin=False)
+    request(run.folder, "pause")
+    watch = RunWatch(run.folder)
+    watch.poll(clock())
+    assert len(watch.picture.pending) == 1
+    run.folder.control.unlink()
+    number = run.folder.request.stat().st_ino
+    run.folder.request.write_bytes(run.folder.request.read_bytes())
+    os.utime(run.folder.request, (2e9, 2e9))
+    watch.poll(clock())
+    assert (run.folder.request.stat().st_ino, watch.picture.pending) == (number, ())
 
 
 def test_an_events_file_that_begins_anew_is_told_anew(run: ScriptedRun, clock: Clock) -> None:

@@ -7,12 +7,16 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import pytest
 
 from engine.events import Done, Eval, Plan, Start, Step, dump_line
+from engine.trash import trash_run
+from tests.tinygpt_tui.scripted_run import ScriptedRun, died_run
 
 Run = Callable[..., Any]
 
@@ -90,10 +94,70 @@ def test_who_watches_late_is_told_the_step_and_the_plan_in_force(trained: Any, t
     assert told[2].startswith("step   164/3,600")
 
 
+def test_who_watches_a_run_that_dies_is_told_why_and_it_counts_as_a_failure(home: Path, tinygpt: Run) -> None:
+    runs = home / "data" / "runs"
+    died_run(runs, "killed", 40)
+    outcome = tinygpt("runs", "watch", "killed")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err.splitlines()[-1] == (
+        "killed died: its trainer was killed at step 60, or the machine went off; "
+        "go on with: tinygpt train --resume killed"
+    )
+    crashed = died_run(runs, "crashed", 40)
+    crashed.folder.log.write_text("a library says hello\nRuntimeError: \x1b[31mout of luck\n")
+    outcome = tinygpt("runs", "watch", "crashed", "--json")
+    assert outcome.code == 1
+    assert "crashed died: its trainer ended (RuntimeError: ␛[31mout of luck); go on with" in outcome.err
+
+
+def test_who_watches_a_run_that_is_deleted_is_told_so(
+    home: Path, tinygpt: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ScriptedRun(home / "data" / "runs", "tales") as run:
+        run.steps(3)
+        monkeypatch.setattr(
+            "time.sleep", lambda seconds: run.folder.path.exists() and rmtree(run.folder.path)
+        )
+        outcome = tinygpt("runs", "watch", "tales")
+    assert outcome.code == 1
+    assert outcome.err.splitlines()[-1] == (
+        "tales is gone: its folder was deleted or moved meanwhile; see: tinygpt runs list"
+    )
+
+
 def test_several_runs_can_be_deleted_and_are_gone(trained: Any, tinygpt: Run) -> None:
     assert tinygpt("runs", "rm", "fox", "talk").code == 0
     assert tinygpt("runs", "list", "--json").out == ""
     assert list((trained.home / "data" / "runs").iterdir()) == []
+
+
+def test_the_trash_is_listed_and_emptied_when_that_is_confirmed(
+    home: Path, tinygpt: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty = tinygpt("runs", "trash", "--empty", "--yes")
+    assert (empty.code, empty.out, empty.err) == (0, "", "the trash is empty\n")
+    data = home / "data"
+    for name in ("one", "two"):
+        died_run(data / "runs", name, 40)
+        trash_run(data / "runs", name, data / "trash")
+    told = tinygpt("runs", "trash", "--json").lines
+    assert sorted(run["run"] for run in told) == ["one", "two"]
+    assert all(set(run) == {"run", "bytes", "trashed", "path"} and run["bytes"] > 10_000 for run in told)
+    assert all(datetime.fromisoformat(run["trashed"]).tzinfo for run in told)
+    listed = tinygpt("runs", "trash").out.splitlines()
+    assert len(listed) == 3 and all("kB" in line and line.endswith("just now") for line in listed[1:])
+
+    refused = tinygpt("runs", "trash", "--empty")
+    assert (refused.code, len(list((data / "trash").iterdir()))) == (2, 2)
+    assert "say so with --yes" in refused.err
+    monkeypatch.setattr("tinygpt_tui.cli.output.is_interactive", lambda: True)
+    monkeypatch.setattr("typer.confirm", lambda question, err: False)
+    assert (tinygpt("runs", "trash", "--empty").code, len(list((data / "trash").iterdir()))) == (0, 2)
+    asked: list[str] = []
+    monkeypatch.setattr("typer.confirm", lambda question, err: asked.append(question) or True)
+    emptied = tinygpt("runs", "trash", "--empty")
+    assert emptied.err == "deleted 2 runs\n" and list((data / "trash").iterdir()) == []
+    assert len(asked) == 1 and "kB) for good?" in asked[0]
 
 
 @pytest.fixture

@@ -393,6 +393,28 @@ def test_a_start_that_fails_brings_one_back_here_with_the_reason(tmp_path: Path,
     watch(tmp_path, story, reader=refuses, prepare=lambda world: setattr(world, "chosen_corpus", str(novel)))
 
 
+def test_a_start_that_fails_is_told_in_whatever_mode_one_is_by_then(tmp_path: Path, novel: Path) -> None:
+    sign = tmp_path / "sign"
+    refusal = json.dumps({"error": "my-novel.txt holds 9.0 GiB or more: give a part of it, or --force."})
+    wait = f"while not os.path.exists({str(sign)!r}): time.sleep(0.005)"
+    refuses = [sys.executable, "-c", f"import os, time\ninput()\n{wait}\nprint({refusal!r})"]
+
+    async def story(pilot: Pilot[int], world: World) -> None:
+        await shown(pilot, "▤ my-novel.txt")
+        await press(pilot, "corpus.start")
+        await wait_for(pilot, lambda: pilot.app.current_mode == "train")
+        await pilot.press("4")
+        await wait_for(pilot, lambda: pilot.app.current_mode == "runs")
+        sign.touch()
+        await wait_for(pilot, lambda: "choose a smaller part of it." in "".join(told(pilot)))
+        await pilot.press("2")  # nobody is taken away from where they are, nor sent back from there
+        await wait_for(pilot, lambda: pilot.app.current_mode == "train")
+        await shown(pilot, "There is no run yet.")
+        assert pilot.app.current_mode == "train" and len(told(pilot)) == 1
+
+    watch(tmp_path, story, reader=refuses, prepare=lambda world: setattr(world, "chosen_corpus", str(novel)))
+
+
 def test_a_changed_setting_moves_its_dial_unless_it_was_turned_here(tmp_path: Path) -> None:
     async def story(pilot: Pilot[int], world: World) -> None:
         await shown(pilot, "time 2 m 00 s", "kind modern")

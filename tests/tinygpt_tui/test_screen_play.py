@@ -31,6 +31,7 @@ from tests.tinygpt_tui.scripted_world import scripted_world
 from tinygpt_tui import clipboard
 from tinygpt_tui.actions import actions_of
 from tinygpt_tui.screens.dialogs import AskLine, Choose
+from tinygpt_tui.screens.help import HelpScreen
 from tinygpt_tui.sources.player_link import Lost, Restarted
 from tinygpt_tui.widgets.key_bar import KeyBar
 from tinygpt_tui.widgets.prompt import Prompt
@@ -66,6 +67,31 @@ def test_enter_sends_the_prompt_and_the_text_streams_on_behind_it_in_other_looks
         await shown(pilot, "│ Once The quick brown fox▌ ")
         await stop(pilot, world)
         await shown(pilot, "│ Once The quick brown fox  ")
+
+    open_play(tmp_path, story)
+
+
+def test_whoever_comes_to_play_types_into_the_prompt_and_it_says_how_to_leave_it(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int], world: World, link: FakeLink) -> None:
+        await begin(pilot, world, link)  # the focus is on the text
+        await shown(pilot, "─ prompt · i to type here ─", "esc stop")
+        await press(pilot, "play.pause")
+        await shown(pilot, "space resume")
+        await stop(pilot, world)
+        await press(pilot, "app.help")
+        await wait_for(pilot, lambda: isinstance(pilot.app.screen, HelpScreen))
+        await pilot.press("escape")
+        await wait_for(pilot, lambda: pilot.app.focused is text_of(pilot))  # a dialog leads nowhere else
+        await press(pilot, "app.train")
+        await wait_for(pilot, lambda: pilot.app.current_mode == "train")
+        await press(pilot, "train.play")
+        await typed(pilot, "You")
+        assert isinstance(pilot.app.focused, Prompt) and pilot.app.focused.text == "You"
+        await shown(pilot, "─ prompt ─", "esc leave prompt")
+        await pilot.press("escape")
+        await shown(pilot, "─ prompt · i to type here ─", "esc stop")
+        await pilot.press("4")
+        await wait_for(pilot, lambda: pilot.app.current_mode == "runs")
 
     open_play(tmp_path, story)
 

@@ -347,6 +347,7 @@ def test_only_the_newest_search_is_shown_and_nobody_is_followed_with_it(
         gates["fox"].set()
         await pilot.press("3")
         await wait_for(pilot, lambda: pilot.app.current_mode == "play")
+        await press(pilot, "play.stop")  # which leaves the prompt
         await press(pilot, "play.search")  # several ticks later nothing but this has come
         await dialog(pilot, AskLine)
 

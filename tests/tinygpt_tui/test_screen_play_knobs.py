@@ -212,15 +212,21 @@ def test_knobs_turn_by_wheel_drag_and_typing(tmp_path: Path, size: tuple[int, in
     open_play(tmp_path, story, size)
 
 
-def test_the_context_says_how_much_of_the_text_the_model_sees(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [(120, 40), (80, 24)])
+def test_the_context_says_how_much_of_the_text_the_model_sees(tmp_path: Path, size: tuple[int, int]) -> None:
     async def story(pilot: Pilot[int], world: World, link: FakeLink) -> None:
         await begin(pilot, world, link, "Once ", 100)
         await shown(pilot, "105/128")
-        assert "slid" not in screen_text(pilot.app)
+        assert "unseen" not in screen_text(pilot.app)
         await writes(pilot, world, link, 60)
-        await shown(pilot, "101/128 slid, 64 unseen")
+        await shown(pilot, "101/128, 64 unseen")
+        await stop(pilot, world)
+        world.desk.submit("A long text. " * 100)
+        await writes(pilot, world, link, 3)
+        await shown(pilot, "/128, 1.")
+        await shown(pilot, " k unseen")
 
-    open_play(tmp_path, story)
+    open_play(tmp_path, story, size)
 
 
 def test_newer_weights_of_a_run_that_trains_are_marked_in_the_text(tmp_path: Path, runs: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -204,7 +205,35 @@ def test_the_text_is_written_anew_from_the_cursor_on(tmp_path: Path) -> None:
         await pilot.press("enter")
         assert last(link, protocol.Generate).text == "Once The slow"
         await writes(pilot, world, link, 3)
-        await shown(pilot, "Once The slowThe▌", "branch 2 of 2", "─ prompt ─")
+        await shown(pilot, "Once The slowThe▌", "branch 2 of 2", "─ prompt · i to type here ─")
+
+    open_play(tmp_path, story)
+
+
+def leave_for_another_text(world: World) -> None:
+    world.desk.new_session()
+    world.desk.submit("Another text")
+
+
+@pytest.mark.parametrize("leave", [leave_for_another_text, lambda world: world.desk.undo()])
+def test_no_other_text_than_the_one_pointed_at_is_edited(
+    tmp_path: Path, leave: Callable[[World], None]
+) -> None:
+    async def story(pilot: Pilot[int], world: World, link: FakeLink) -> None:
+        await begin(pilot, world, link, "Once ", 9)
+        await stop(pilot, world)
+        world.desk.reroll()
+        await writes(pilot, world, link, 9)
+        await stop(pilot, world)
+        await pilot.press(*["left"] * 5)
+        await press(pilot, "play.edit")
+        await typed(pilot, "slow")
+        leave(world)
+        asked, shape = len(link.requests(protocol.Generate)), world.desk.session.shape
+        await pilot.press("enter")
+        await told(pilot, "The place is another one by now: choose once more.")
+        assert (len(link.requests(protocol.Generate)), world.desk.session.shape) == (asked, shape)
+        assert pilot.app.screen.query_one(Prompt).text == "slow"
 
     open_play(tmp_path, story)
 

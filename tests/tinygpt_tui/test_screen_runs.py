@@ -12,7 +12,16 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Button, Input, TextArea
 
-from tests.tinygpt_tui.driving import check_picture, check_text, drive, press, screen_text, wait_for
+from engine.errors import ResourceError
+from tests.tinygpt_tui.driving import (
+    check_picture,
+    check_text,
+    drive,
+    press,
+    press_again,
+    screen_text,
+    wait_for,
+)
 from tests.tinygpt_tui.fake_player import FakeLink
 from tests.tinygpt_tui.scripted_run import ScriptedRun, died_run, failed_run, finished_run, stopped_run
 from tests.tinygpt_tui.scripted_world import playground, scripted_world
@@ -225,6 +234,9 @@ def test_marked_runs_are_drawn_together(tmp_path: Path, shelf: ScriptedRun) -> N
         await in_mode(pilot, "train")
         assert world.chosen_run == "tales-02" and world.compared == ("tales-01",)
         await shown(pilot, "tales-01 val")
+        await press(pilot, "app.runs")
+        await wait_for(pilot, lambda: table(pilot)[2][0] == "■")  # nothing is marked any more
+        await shown(pilot, "d delete ")
 
     tell(tmp_path, story)
 
@@ -289,9 +301,8 @@ def test_a_run_is_given_another_name_to_be_shown_and_keeps_its_folder(
         assert json.loads((runs / "tales-03" / "meta.json").read_text())["label"] == "fox[b]"
         await press(pilot, "runs.rename")
         await answer(pilot, "x" * 81)
-        await told(pilot, "A label has at most 80 characters")
-        await press(pilot, "runs.rename")
-        await wait_for(pilot, lambda: isinstance(pilot.app.focused, Input))
+        await shown(pilot, "A label has at most 80 characters", "x" * 50)  # and what was typed is still there
+        assert not pilot.app._notifications
         await pilot.press("escape")
         await wait_for(pilot, lambda: len(pilot.app.screen_stack) == 1)
         assert names(pilot)[0] == "fox[b]"
@@ -335,6 +346,26 @@ def test_a_note_of_several_lines_stays_as_it_is_unless_it_is_changed(
     tell(tmp_path, story)
 
 
+def test_a_note_that_cannot_be_kept_stays_in_its_dialog_until_it_can(
+    tmp_path: Path, runs: Path, shelf: ScriptedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*arguments: object) -> None:
+        raise ResourceError("No space is left on the disk.")
+
+    async def story(pilot: Pilot[int], world: World) -> None:
+        await press(pilot, "runs.note")
+        await wait_for(pilot, lambda: isinstance(pilot.app.focused, TextArea))
+        with monkeypatch.context() as full:
+            full.setattr("engine.runs.RunFolder.write_meta", no_room)
+            await pilot.press(*"the good one", "tab", "enter")
+            await shown(pilot, "No space is left on the disk.", "the good one")
+        await press_again(pilot)
+        await wait_for(pilot, lambda: len(pilot.app.screen_stack) == 1)
+        assert json.loads((runs / "tales-03" / "meta.json").read_text())["notes"] == "the good one"
+
+    tell(tmp_path, story)
+
+
 def test_every_sentence_calls_a_run_as_the_person_does(
     tmp_path: Path, runs: Path, shelf: ScriptedRun
 ) -> None:
@@ -364,6 +395,7 @@ def test_all_marked_runs_go_to_the_trash_after_one_question(
             await choose(pilot, name)
             await press(pilot, "runs.mark")
         await choose(pilot, "tales-03")
+        await shown(pilot, "d delete 2 marked")
         await press(pilot, "runs.delete")
         await shown(pilot, "Move these 2 runs, tales-02, tales-01")
         await wait_for(pilot, lambda: isinstance(pilot.app.focused, Button))

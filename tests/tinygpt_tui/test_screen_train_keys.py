@@ -82,11 +82,11 @@ def test_space_pauses_and_goes_on_even_before_the_trainer_has_heard(
         await press(pilot, "train.pause")
         await shown(pilot, "pausing…")
         live.obey_controls()
-        await shown(pilot, "‖ paused")
+        await shown(pilot, "‖ paused", "space resume")
         await press(pilot, "train.resume")
         await shown(pilot, "going on…")
         assert asked(live) == [("resume", None)]
-        await shown(pilot, "● training")
+        await shown(pilot, "● training", "space pause")
         await press(pilot, "train.resume")
         await shown(pilot, "tales-03 is at work already.")
 

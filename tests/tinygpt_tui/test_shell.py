@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -22,6 +23,8 @@ from tests.tinygpt_tui.scripted_world import playground, scripted_world
 from tinygpt_tui.actions import ACTIONS, actions_of, shown_keys
 from tinygpt_tui.app import Playground
 from tinygpt_tui.clipboard import OSC_LIMIT, native_commands
+from tinygpt_tui.play.history import History
+from tinygpt_tui.play.session import Session
 from tinygpt_tui.screens.commands import ActionCommands
 from tinygpt_tui.screens.help import HelpScreen
 from tinygpt_tui.screens.mode_screen import LEAST_HEIGHT, LEAST_WIDTH
@@ -81,6 +84,36 @@ async def told(pilot: Pilot[int], text: str) -> None:
 
 async def in_mode(pilot: Pilot[int], mode: str) -> None:
     await wait_for(pilot, lambda: pilot.app.current_mode == mode, f"the mode {mode}")
+
+
+def test_keys_are_answered_while_a_large_history_is_read_and_its_last_text_appears(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = History(tmp_path / "data" / "history.sqlite")
+    history.begin()
+    session = Session()
+    session.type("Once upon a time")
+    history.keep(session, now=True)
+    history.close()
+    read, begin = Event(), History.begin
+
+    def slowly(history: History) -> None:
+        read.wait(5.0)
+        begin(history)
+
+    monkeypatch.setattr(History, "begin", slowly)
+    world = scripted_world(tmp_path)
+
+    async def story(pilot: Pilot[int]) -> None:
+        await wait_for(pilot, lambda: shell(pilot)._begun)
+        await press(pilot, "app.settings")
+        await shown(pilot, "temperature")
+        assert not read.is_set() and world.desk.history._writer is None  # it was not waited for
+        read.set()
+        await press(pilot, "app.play")
+        await shown(pilot, "Once upon a time")
+
+    drive(playground(world, "corpus"), story)
 
 
 @pytest.mark.parametrize("action", ["app.corpus", "app.train", "app.play", "app.runs", "app.settings"])

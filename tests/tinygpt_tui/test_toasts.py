@@ -88,3 +88,19 @@ def test_toasts_stand_at_the_top_beside_what_is_read_first(tmp_path: Path) -> No
         assert at == 1 and lines[at].index("a word") > 40 and "1 Corpus" in lines[0]
 
     over_runs(tmp_path, story)
+
+
+def test_nothing_lies_over_the_page_for_terminals_that_are_too_small(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int], app: Playground) -> None:
+        app.tell("a word")
+        await wait_for(pilot, lambda: "a word" in screen_text(app))
+        await pilot.resize_terminal(40, 10)
+        await wait_for(pilot, lambda: "This terminal is too small" in " ".join(screen_text(app).split()))
+        app.tell("another", "error")
+        await wait_for(pilot, lambda: len(told(app)) == 2)
+        await pilot.pause()
+        assert "a word" not in screen_text(app) and "another" not in screen_text(app)
+        await pilot.resize_terminal(100, 30)
+        await wait_for(pilot, lambda: "another" in screen_text(app))
+
+    over_runs(tmp_path, story)

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.errors import ResourceError
+from engine.recipe import Recipe
+from engine.sizing import check_memory
 from tests.tinygpt_tui.scripted_run import (
     ScriptedRun,
     finished_run,
@@ -94,6 +97,24 @@ def test_after_the_last_step_the_last_evaluation_is_named_and_no_time_is_left(
         assert "● training · last evaluation" in said and " left" not in said
 
 
+def test_a_model_that_is_too_large_to_begin_is_advised_what_can_be_done_here(
+    tmp_path: Path, runs: Path
+) -> None:
+    with pytest.raises(ResourceError) as refused:
+        check_memory(Recipe(), 60, 1_000_000)
+    ScriptedRun(runs, "large", begin=False).folder.log.write_text(f"error: {refused.value}\n")
+    said = news_of(picture_of(tmp_path, "large"), str).text
+    assert said.startswith("✗ Training this model would take about ")
+    assert said.endswith("are free; close other programs, or choose a smaller size in Corpus.")
+    with ScriptedRun(
+        runs, "once"
+    ) as run:  # it has begun when there was more room, and may go on when there is again
+        run.steps(5)
+        run.fail(str(refused.value))
+    said = news_of(picture_of(tmp_path, "once"), str).text
+    assert said.endswith("choose a smaller size in Corpus. Press train.resume to resume.")
+
+
 def test_what_happened_before_a_run_was_taken_up_again_is_no_news(tmp_path: Path, runs: Path) -> None:
     run = ScriptedRun(runs, "again", horizon=400)
     run.steps(50)
@@ -105,6 +126,37 @@ def test_what_happened_before_a_run_was_taken_up_again_is_no_news(tmp_path: Path
     run.steps(10)
     assert "something strange" not in news_of(picture_of(tmp_path, "again"), str).text
     run.die()
+
+
+def test_a_model_that_begins_to_know_its_text_by_heart_is_told_of(tmp_path: Path, runs: Path) -> None:
+    with ScriptedRun(runs, "heart", horizon=400) as run:
+        for loss, risen in (
+            (2.0, False),
+            (1.5, False),
+            (1.54, False),
+            (1.7, True),
+            (1.4, False),
+            (1.6, True),
+        ):
+            run.steps(50)
+            run.eval(loss)
+            said = news_of(picture_of(tmp_path, "heart"), str).text
+            assert ("by heart" in said) == risen, loss
+        assert said.startswith("! val rises since step 250: it learns by heart now")
+        run.finish("stopped")
+    assert "by heart" not in news_of(picture_of(tmp_path, "heart"), str).text
+    finished_run(runs, "over", steps=100)
+    assert "at step" not in news_of(picture_of(tmp_path, "over"), str).text
+
+
+def test_the_end_of_a_run_names_the_step_that_was_the_best(tmp_path: Path, runs: Path) -> None:
+    with ScriptedRun(runs, "past", horizon=100) as run:
+        run.steps(50)
+        run.eval(1.2)
+        run.steps(50)
+        run.eval(1.8)
+        run.finish()
+    assert "best val 1.200 nats per character at step 50. " in news_of(picture_of(tmp_path, "past"), str).text
 
 
 def test_a_curve_on_another_text_says_so(tmp_path: Path, runs: Path) -> None:

@@ -182,7 +182,7 @@ def _obey(line: str, conversation: Conversation) -> bool:
                 "seed": conversation.seed,
                 "chars": conversation.chars,
             }
-            narrate("  ".join(f"{name} {value:g}" for name, value in shown.items()))
+            narrate("  ".join(f"{name} {value}" for name, value in shown.items()))
         case "reset", _:
             conversation.text = ""
             narrate("forgotten")

@@ -6,6 +6,7 @@ What a setting may be is `tinygpt_tui.settings`' business, and how the file is k
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -78,13 +79,16 @@ def show(
 def get_value(key: str = KEY) -> None:
     """Print the value of one setting."""
     from engine.errors import UsageError
+    from tinygpt_tui.actions import BY_ID
     from tinygpt_tui.cli.output import emit
-    from tinygpt_tui.settings import entry, value_of
+    from tinygpt_tui.settings import entry, nearest, value_of
 
     found = entry(key)
     value = value_of(_load().settings, found.key)
     if key != found.key:
         action = key[len(found.key) + 1 :]
+        if action not in BY_ID:
+            raise UsageError(f"there is no action '{action}'{nearest(action, BY_ID)}")
         if action not in value:
             raise UsageError(f"{key} is not set: give it with 'tinygpt config set {key} VALUE'")
         value = value[action]
@@ -100,7 +104,7 @@ def get_value(key: str = KEY) -> None:
     """
     tinygpt config set train.time 5m
     tinygpt config set sample.temperature 0.7
-    tinygpt config set ui.keys.quit ctrl+x  # an action's name and its keys
+    tinygpt config set ui.keys.app.quit ctrl+x  # an action's name and its keys
     """,
     # So that a negative number reaches the check that explains the range, and is not taken for an option.
     context_settings={"ignore_unknown_options": True},
@@ -118,9 +122,11 @@ def set_value(key: str = KEY, value: str = typer.Argument(metavar="VALUE", help=
     found = settings.entry(key)
     if found.kind is dict and key == found.key:
         raise UsageError(
-            f"{key} is a table: give one of its names, such as 'tinygpt config set {key}.quit ctrl+x'"
+            f"{key} is a table: give one of its names, such as 'tinygpt config set {key}.app.quit ctrl+x'"
         )
     checked = settings.from_text(key, value)
+    if found.kind is dict:
+        _check_keys({key[len(found.key) + 1 :]: checked})
     path = user_paths().config_file
     settings_file.set_value(path, key, checked)
     narrate(f"{key} is now {checked} ({path})")
@@ -132,7 +138,7 @@ def set_value(key: str = KEY, value: str = typer.Argument(metavar="VALUE", help=
     app,
     """
     tinygpt config unset train.time
-    tinygpt config unset ui.keys.quit
+    tinygpt config unset ui.keys.app.quit
     """,
     name="unset",
 )
@@ -188,10 +194,27 @@ def validate() -> None:
     resolved = _load()
     if settings_file.is_newer(path):
         raise SettingsError(resolved.warnings[0])
+    for clash in _check_keys(resolved.settings.ui.keys, f"{path}: "):
+        narrate(f"warning: {path}: {clash}")
     given = sum(origin is not Origin.DEFAULT for origin in resolved.origins.values())
     narrate(
         f"{path}: {'no problems' if path.exists() else 'not there, which is fine'}; settings given: {given}"
     )
+
+
+def _check_keys(keys: Mapping[str, str], where: str = "") -> tuple[str, ...]:
+    """A sentence for each key that does two things.
+
+    Raises:
+        SettingsError: the playground would leave one out, since there is no such action or nobody can press that.
+    """
+    from engine.errors import SettingsError
+    from tinygpt_tui.actions import keymap
+
+    own = keymap(keys)
+    if own.keys.keys() != keys.keys():
+        raise SettingsError(where + own.problems[0])
+    return own.problems
 
 
 def _load() -> Resolved:

@@ -336,9 +336,13 @@ class ProgressView:
 
 def _ending(event: Done) -> str:
     seconds = event.seconds if event.wall_seconds is None else event.wall_seconds
-    took = f"{event.step:,} steps and {format_seconds(seconds)}"
+    took = f"{event.step:,} step{'s' * (event.step != 1)} and {format_seconds(seconds)}"
+    if event.reason == "stopped":
+        ended = f"stopped after {took}"
+    else:
+        ended = f"done after {took} ({safe_line(event.reason)})"
     best = f", best val_loss {_loss(event.best_val_loss).strip()} nats per character"
-    return f"{safe_line(event.run)}: done after {took} ({safe_line(event.reason)}){best}"
+    return f"{safe_line(event.run)}: {ended}{best}"
 
 
 def _loss(value: float | None) -> str:

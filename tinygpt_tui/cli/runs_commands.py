@@ -128,6 +128,8 @@ def watch(run: str | None = typer.Argument(None, metavar="[RUN]", help="A run's 
     from engine.runs import UNFINISHED
     from tinygpt_tui.cli.output import emit_json, narrate
     from tinygpt_tui.cli.progress import ProgressView
+    from tinygpt_tui.safe_text import safe_line
+    from tinygpt_tui.sources.run_watch import why_died
 
     folder = _folder(run)
     tail = EventTail(folder)
@@ -147,10 +149,19 @@ def watch(run: str | None = typer.Argument(None, metavar="[RUN]", help="A run's 
             if state not in UNFINISHED:
                 break
             time.sleep(WATCH_SECONDS)
-    if state != "done":
-        narrate(f"{folder.name} is {state}; go on with: tinygpt train --resume {folder.name}")
+    go_on = f"go on with: tinygpt train --resume {folder.name}"
+    if state == "stale" and not folder.path.is_dir():
+        narrate(f"{folder.name} is gone: its folder was deleted or moved meanwhile; see: tinygpt runs list")
+    elif state == "stale":
+        status = folder.read_status()
+        why = safe_line(why_died(folder, status, status.step if status else 0))
+        narrate(f"{folder.name} died: its trainer {why}; {go_on}")
+    elif state != "done":
+        narrate(f"{folder.name} is {state}; {go_on}")
     if isinstance(last, Failed):
         raise typer.Exit(last.exit)
+    if state not in ("done", "stopped"):  # whoever could have said so as its last word did not live to
+        raise typer.Exit(1)
 
 
 def _worth_telling(told: list[Event]) -> list[Event]:
@@ -235,6 +246,57 @@ def rm(
     for name in runs:
         delete_run(user_paths().runs_dir, name)
         narrate(f"deleted {name}")
+
+
+@command(
+    app,
+    """
+    tinygpt runs trash
+    tinygpt runs trash --empty                      # asks, and deletes for good what is listed
+    tinygpt runs trash --empty --yes
+    """,
+)
+def trash(
+    empty: bool = typer.Option(False, "--empty", help="Delete what is in it for good."),
+    yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
+    as_json: bool = JSON,
+) -> None:
+    """List the runs in the trash, or delete them for good.
+
+    Undo in the playground's Runs takes them out again, the latest first.
+    """
+    from datetime import UTC, datetime
+
+    from engine.errors import UsageError
+    from engine.run_list import summary_of
+    from engine.trash import empty_trash, list_trash
+    from tinygpt_tui import figures
+    from tinygpt_tui.cli.output import emit, emit_json, is_interactive, narrate
+    from tinygpt_tui.paths import user_paths
+
+    trash_dir = user_paths().trash
+    found = [(trashed, summary_of(trashed.path).size) for trashed in list_trash(trash_dir)]
+    if not found:
+        narrate("the trash is empty")
+        return
+    if not as_json:
+        emit(f"{'run':<24} {'size':>9}  trashed")
+    for trashed, size in found:
+        if as_json:
+            when = datetime.fromtimestamp(trashed.time, UTC).isoformat(timespec="seconds")
+            emit_json({"run": trashed.run, "bytes": size, "trashed": when, "path": str(trashed.path)})
+        else:
+            emit(f"{trashed.run:<24} {figures.size(size):>9}  {figures.age(time.time() - trashed.time)}")
+    if not empty:
+        return
+    if not yes and not is_interactive():
+        raise UsageError(
+            "Nobody can be asked here whether all this is to be deleted for good: say so with --yes."
+        )
+    total = figures.size(sum(size for _, size in found))
+    if yes or typer.confirm(f"Delete all this ({total}) for good?", err=True):
+        count = empty_trash(trash_dir)
+        narrate(f"deleted {count} run{'s' if count != 1 else ''}")
 
 
 def _folder(run: str | None) -> RunFolder:

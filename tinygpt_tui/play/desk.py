@@ -54,11 +54,11 @@ class Desk(Hearing):
         self._looked_at_runs = -LOOK_SECONDS
 
     def begin(self) -> None:
-        """Starts the player and opens the history; what was written last is there again."""
+        """Starts the player and opens the history; what was written last is there again, unless a model was chosen before."""
         self._link.on_arrival = self._hear
         self._link.start()
         self.history.begin()
-        if (last := self.history.load_last()) is not None:
+        if self.run is None and (last := self.history.load_last()) is not None:
             self.session = last
             self._take_up()
         self._changed()
@@ -176,16 +176,16 @@ class Desk(Hearing):
 
     def undo(self) -> None:
         """Takes the last act back."""
-        self.when_idle(lambda: self._moved(self.session.undo(), "There is nothing to take back."))
+        self.when_idle(lambda: self._move(self.session.undo, "There is nothing to take back."))
 
     def redo(self) -> None:
         """Does again what was taken back."""
-        self.when_idle(lambda: self._moved(self.session.redo(), "Nothing was taken back."))
+        self.when_idle(lambda: self._move(self.session.redo, "Nothing was taken back."))
 
     def switch_branch(self, by: int) -> None:
         """The next (1) or previous (-1) text that begins at the same place."""
         nothing = "The text has no branches yet: reroll it, or choose another character."
-        self.when_idle(lambda: self._moved(self.session.switch(by), nothing))
+        self.when_idle(lambda: self._move(lambda: self.session.switch(by), nothing))
 
     def point_at(self, at: int | None) -> None:
         """Shows what else could stand at a place of the shown text; None for the character to come."""
@@ -331,6 +331,9 @@ class Desk(Hearing):
         self.session.begin_act()
         if text:
             self.session.type(self._as_typed(text, marks))
+            self.history.keep(
+                self.session, now=True
+            )  # what was sent is not to be typed again, whatever happens next
         self._generate(self.seed)
 
     def _as_typed(self, text: str, marks: Mapping[str, str] | None) -> str:
@@ -394,9 +397,14 @@ class Desk(Hearing):
         self._ask()
         self._changed()
 
-    def _moved(self, moved: bool, otherwise: str) -> None:
-        if not moved:
+    def _move(self, move: Callable[[], bool], otherwise: str) -> None:
+        """Shows another text, and takes its dice if no others were chosen since this one was written."""
+        left = self.session.last_written()
+        if not move():
             self._tell(otherwise, "warning")
+        shown = self.session.last_written()
+        if left is not None and shown is not None and left.seed == self.seed:
+            self.seed = shown.seed
         self._looked_at = None
         self._ask()
         self._changed()

@@ -92,7 +92,8 @@ class _Kept(threading.Event):
 
 
 class History:
-    """All methods belong to one thread; what is written is written by another.
+    """All methods belong to one thread, except that `begin` may be called in another: until it is done the others find and keep nothing.
+    What is written is written by a thread of its own.
 
     Attributes:
         problem: why nothing is kept, one sentence, or "".
@@ -114,7 +115,10 @@ class History:
         self._writer: threading.Thread | None = None
 
     def begin(self) -> None:
-        """Opens the file. A damaged one is moved aside; one of a later version is left alone, and nothing is kept."""
+        """Opens the file. A damaged one is moved aside; one of a later version is left alone, and nothing is kept.
+
+        All of the file is read to know that it is sound, which takes seconds for a large one.
+        """
         if self._writer is not None:
             return
         self.problem = ""

@@ -26,6 +26,7 @@ from tinygpt_tui.screens.pick_file import PasteText, PickFile
 from tinygpt_tui.sources.corpus_facts import Look
 from tinygpt_tui.sources.corpus_list import Row
 from tinygpt_tui.sources.expectation import Expectation, PastRun, expect, past_runs
+from tinygpt_tui.widgets.rows import Rows
 
 TIMES = (15, 30, 60, 120, 180, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800)  # seconds
 FEW_LINES = 13  # of the statistics; with fewer, two rungs of the ladder share one
@@ -58,7 +59,7 @@ class CorpusScreen(ModeScreen):
         with Horizontal(id="texts"):
             with Vertical(id="list-panel", classes="panel") as panel:
                 panel.border_title = "texts"
-                yield OptionList(id="list", markup=False)
+                yield Rows(id="list", markup=False)
                 yield Static("", id="described", markup=False)
             with Vertical(id="text-panels"):
                 with VerticalScroll(id="preview-panel", classes="panel") as panel:

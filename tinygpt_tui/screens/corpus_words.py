@@ -1,4 +1,4 @@
-"""Why a text cannot be learned, in words for somebody who looks at a screen and not at a command line. Pure functions; safe to show."""
+"""Why a text cannot be learned or a model not be trained, in words for whoever looks at a screen. Pure functions; safe to show."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from engine.facts import Stats
 from tinygpt_tui.safe_text import safe_text
 
 LEAST_CHARACTERS = 18  # of a text, so that nine tenths of it are `engine.launch.MIN_TRAIN_CHARS`
+
+_TOO_LARGE = "choose a smaller --size, batch_size or micro_batch, or pass --force."
+_SMALLER = "close other programs, or choose a smaller size in Corpus."
 
 # What the engine advises a person who types commands, and what the same person can do here.
 _ADVICE = (
@@ -21,6 +24,8 @@ _ADVICE = (
         "The validation split has fewer than two characters; give a longer corpus.",
         "This text is too short to learn from: choose one of some thousands of characters.",
     ),
+    (_TOO_LARGE, _SMALLER),
+    ("choose a smaller --size, batch_size or micro_batch.", _SMALLER),
 )  # fmt: skip
 _NETWORK = re.compile(r"\[Errno -?\d+\][^;]*|[^;:]*timed out[^;]*")
 
@@ -33,6 +38,11 @@ def in_plain_words(message: str) -> str:
         message = _NETWORK.sub("the server was not reached (is there a network?)", message)
     message = re.sub(r"run: tinygpt corpora fetch [\w-]+", "fetch it in Corpus", message)
     return safe_text(message)
+
+
+def is_too_large(message: str) -> bool:
+    """Whether the engine refused a model for the memory that it would take."""
+    return _TOO_LARGE in message
 
 
 def too_short(stats: Stats | None) -> str:

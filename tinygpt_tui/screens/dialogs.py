@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -16,6 +17,7 @@ from textual.widgets.option_list import Option
 
 from engine.errors import TinygptError
 from tinygpt_tui.safe_text import safe_line, safe_text
+from tinygpt_tui.widgets.in_order import act_at_once
 
 
 class SafeLine(Input):
@@ -24,12 +26,18 @@ class SafeLine(Input):
     def validate_value(self, value: str) -> str:
         return "".join(character for character in value if safe_line(character) == character)
 
+    async def on_key(self, event: events.Key) -> None:
+        await act_at_once(self, event)
+
 
 class SafeField(TextArea):
     """Keeps a text exactly, and shows it so that nothing of it acts on the terminal."""
 
     def get_line(self, line_index: int) -> Text:
         return Text(safe_text(self.document.get_line(line_index)), end="", no_wrap=True)
+
+    async def on_key(self, event: events.Key) -> None:
+        await act_at_once(self, event)
 
 
 def box_of(title: str, keys: str, classes: str | None = None) -> Vertical:
@@ -43,6 +51,17 @@ def box_of(title: str, keys: str, classes: str | None = None) -> Vertical:
 def title_of(text: str) -> Text:
     """Any text as the title of a border, where a plain one would be parsed as markup."""
     return Text(safe_line(text))
+
+
+def taken(dialog: ModalScreen[str | None], take: Callable[[str], object] | None, answer: str) -> bool:
+    """Hands an answer to `take`, if there is one; why it is refused is said in the dialog. Whether it was taken."""
+    try:
+        if take is not None:
+            take(answer)
+    except TinygptError as error:
+        dialog.query_one("#refused", Static).update(safe_text(str(error)))
+        return False
+    return True
 
 
 class Confirm(ModalScreen[str | None]):
@@ -108,27 +127,27 @@ class AskLine(ModalScreen[str | None]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         # What was not changed is given back as it was, and not as it could be shown.
         answer = self._value if event.value == safe_line(self._value) else event.value
-        try:
-            if self._take is not None:
-                self._take(answer)
-        except TinygptError as error:
-            self.query_one("#refused", Static).update(safe_text(str(error)))
-            return
-        self.dismiss(answer)
+        if taken(self, self._take, answer):
+            self.dismiss(answer)
 
 
 class AskText(ModalScreen[str | None]):
-    """A page of text to change; gives it back, or None if it stays as it was."""
+    """A page of text to change; gives it back, or None if it stays as it was. What cannot be taken is said as by `AskLine`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [("escape", "dismiss(None)", "close")]
 
-    def __init__(self, title: str, value: str, placeholder: str = "") -> None:
+    def __init__(
+        self, title: str, value: str, placeholder: str = "", take: Callable[[str], object] | None = None
+    ) -> None:
+        """`take` as for `AskLine`; it is asked about a changed text only."""
         super().__init__(classes="dialog")
         self._title, self._value, self._placeholder = title, value, placeholder
+        self._take = take
 
     def compose(self) -> ComposeResult:
         with box_of(self._title, "tab to the buttons · esc close", "page"):
             yield SafeField(self._value, id="field", soft_wrap=True, placeholder=Content(self._placeholder))
+            yield Static("", id="refused", markup=False)
             with Horizontal(id="buttons"):
                 yield Button("Keep it", id="keep", variant="primary")
                 yield Button("Cancel", id="cancel")
@@ -141,7 +160,10 @@ class AskText(ModalScreen[str | None]):
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         text = self.query_one(TextArea).text
-        self.dismiss(text if event.button.id == "keep" and text != self._value else None)
+        if event.button.id != "keep" or text == self._value:
+            self.dismiss(None)
+        elif taken(self, self._take, text):
+            self.dismiss(text)
 
 
 class Choose(ModalScreen[str | None]):

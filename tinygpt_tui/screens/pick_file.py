@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import events
@@ -24,18 +24,8 @@ from tinygpt_tui.files import here
 from tinygpt_tui.safe_text import safe_line, safe_text
 from tinygpt_tui.screens.dialogs import SafeField, SafeLine, box_of
 
-PICK_HINT = "Type or paste a path and press ⏎, or go down with ↓: ⏎ opens a folder or takes a file, ⌫ shows the folder above, esc closes."
+PICK_HINT = "Type or paste a path and press ⏎, or go down with ↓: there ⏎ opens a folder or takes a file, ⌫ shows the folder above. Esc closes."
 PASTE_HINT = "A model needs some thousands of characters to learn anything. Tab leads on to the buttons."
-
-
-class _Path(SafeLine):
-    """The line for a path; while it is empty, what takes a character back shows the folder above."""
-
-    def action_delete_left(self) -> None:
-        if self.value:
-            super().action_delete_left()
-        else:
-            cast(PickFile, self.screen).action_up()
 
 
 class _Tree(DirectoryTree):
@@ -84,7 +74,9 @@ class PickFile(_Taking):
     def compose(self) -> ComposeResult:
         with Vertical(id="box", classes="tall") as box:
             box.border_title = "a file or folder of your own"
-            yield _Path(placeholder="a path such as ~/my-novel.txt, or choose below", select_on_focus=False)
+            yield SafeLine(
+                placeholder="a path such as ~/my-novel.txt, or choose below", select_on_focus=False
+            )
             yield _Tree(_beginning(), id="tree")
             yield Static(PICK_HINT, id="hint", markup=False)
             with Horizontal(id="buttons"):

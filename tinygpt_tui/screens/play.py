@@ -7,6 +7,7 @@ the forms of what is shown (`tinygpt_tui.screens.play_view`), questions in dialo
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -44,6 +45,7 @@ SPECS = {spec.name: spec for spec in (*(sampler_spec(name) for name in KNOBS), s
 COMPACT = (("top_k", "top_p", "min_p"), ("repetition", "seed", "speed"))  # below the temperature
 DISTRIBUTION_SECONDS = 0.1  # nobody reads more of them
 TITLE_SECONDS = 0.25
+ANOTHER_PLACE = "The place is another one by now: choose once more."
 _HALF_CHARACTER = re.compile(r"\\x[0-9a-f]{2}")
 
 
@@ -60,11 +62,12 @@ class PlayScreen(PlayDialogs, ModeScreen):
         self._shown: object = None
         self._text: ShownText | None = None
         self._alphabet_of: str | None = None
-        self._edit_at: int | None = None
+        self._edit_at: tuple[Hashable, int] | None = None  # the text, and the place in it that was pointed at
         self._distributed = self._titled = 0.0
         self._modelless = False
         self._titles: dict[str, tuple[str, str]] = {}
         self._placeholder = ""
+        self._labels: dict[str, str] = {}
         self._hurry = False  # a person has turned something: its effect is not kept waiting
         self._pointing: int | None = None  # where the desk pointed at the last tick
         self._remembers = False  # whether the prompts of earlier sessions are at hand
@@ -100,7 +103,13 @@ class PlayScreen(PlayDialogs, ModeScreen):
         self.world.desk.key_of = self.playground.key_of
         self._modelless = not self.world.can_write
         self.query_one(Transcript if self._modelless else Prompt).focus()
+        self.app.mode_change_signal.subscribe(self, self._arrive, immediate=True)
         self._show_all()
+
+    def _arrive(self, mode: str) -> None:
+        """Whoever comes back to Play types into the prompt, wherever the focus was when it was left."""
+        if mode == self.mode and self.world.can_write:
+            self.set_focus(self.query_one(Prompt))
 
     def on_screen_resume(self, event: events.ScreenResume) -> None:
         self._shown = None
@@ -110,6 +119,21 @@ class PlayScreen(PlayDialogs, ModeScreen):
 
     def on_resize(self) -> None:
         self._shown = None
+
+    def on_descendant_focus(self) -> None:
+        self._title_prompt()
+
+    def on_descendant_blur(self) -> None:
+        self._title_prompt()
+
+    def key_labels(self) -> dict[str, str]:
+        """What keys of the footer are called instead, as things are."""
+        state = self.world.desk.state
+        labels = {"pause": "resume"} if state == "paused" else {}
+        stops = self._edit_at is not None or state in ("writing", "paused")
+        if isinstance(self.focused, Prompt) and not stops:
+            labels["stop"] = "leave prompt"
+        return labels
 
     def tick(self, now: float) -> None:
         desk = self.world.desk
@@ -128,6 +152,9 @@ class PlayScreen(PlayDialogs, ModeScreen):
         ):
             self.query_one(Transcript).move_to(None)  # an act has let go of the place
         self._pointing = desk.pointing
+        if (labels := self.key_labels()) != self._labels:
+            self._labels = labels
+            self.refresh_bindings()
         if self._shown == (desk.version, id(desk.session)) and desk.state != "writing":
             return
         self._shown = (desk.version, id(desk.session))
@@ -143,13 +170,17 @@ class PlayScreen(PlayDialogs, ModeScreen):
     def on_prompt_submitted(self, event: Prompt.Submitted) -> None:
         event.stop()
         desk, prompt = self.world.desk, self.query_one(Prompt)
-        at, self._edit_at = self._edit_at, None
-        done = self.playground.try_to(
-            lambda: desk.submit(event.text) if at is None else desk.edit(at, event.text)
-        )
+        if self._edit_at is None:
+            done = self.playground.try_to(lambda: desk.submit(event.text))
+        else:
+            text, at = self._edit_at
+            if text != text_of(desk.session):
+                self.playground.tell(ANOTHER_PLACE, "warning")
+                return
+            done = self.playground.try_to(lambda: desk.edit(at, event.text))
         if not done:
-            self._edit_at = at
             return
+        self._edit_at = None
         if event.text.strip():
             prompt.earlier = [*(text for text in prompt.earlier if text != event.text), event.text]
         prompt.use("")
@@ -181,7 +212,7 @@ class PlayScreen(PlayDialogs, ModeScreen):
     def on_distribution_picked(self, event: Distribution.Picked) -> None:
         desk, view = self.world.desk, event.view
         if view.text != text_of(desk.session) or desk.pointing not in (None, view.at):
-            self.playground.tell("The place is another one by now: choose once more.", "warning")
+            self.playground.tell(ANOTHER_PLACE, "warning")
             return
         if _HALF_CHARACTER.fullmatch(event.symbol.c):
             self.playground.tell("That is a part of a character: choose a whole one.", "warning")
@@ -295,7 +326,7 @@ class PlayScreen(PlayDialogs, ModeScreen):
             raise UsageError(
                 "Point at a character first, with the arrow keys or the mouse: the text is edited from there on."
             )
-        self._edit_at = at
+        self._edit_at = text_of(self.world.desk.session), at
         self._title_prompt()
         self.query_one(Prompt).focus()
 
@@ -405,10 +436,13 @@ class PlayScreen(PlayDialogs, ModeScreen):
 
     def _title_prompt(self) -> None:
         panel = self.query_one("#prompt-panel")
-        at = self._edit_at
-        panel.border_title = (
-            "prompt" if at is None else f"instead of what stands from character {at + 1:,} on · esc: no"
-        )
+        if self._edit_at is not None:
+            title = f"instead of what stands from character {self._edit_at[1] + 1:,} on · esc: no"
+        elif isinstance(self.focused, Prompt):
+            title = "prompt"
+        else:
+            title = f"prompt · {self.playground.key_of('play.prompt')} to type here"
+        panel.border_title = Text(title)
 
 
 def make_screen() -> PlayScreen:

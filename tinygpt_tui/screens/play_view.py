@@ -124,7 +124,10 @@ def waiting_of(desk: Desk, picture: RunPicture | None = None) -> str:
 
 
 def placeholder_of(desk: Desk) -> str:
-    """What stands in an empty prompt; in a conversation, whose turn it is."""
+    """What stands in an empty prompt: in a conversation, whose turn it is; before another model's text, how to be rid of it."""
+    last = desk.session.last_written()
+    if last is not None and desk.run is not None and last.run != desk.run:
+        return f"another model's text · {desk.key_of('play.new')}: an empty page"
     turns = desk.model.turns if desk.chat and desk.model is not None else None
     if not turns:
         return "how does it begin?"

@@ -72,6 +72,7 @@ class RunsScreen(ModeScreen):
         self._columns: list[tuple[str, int]] = []
         self._drawn: dict[str, tuple[object, ...]] = {}  # what each row was drawn from, in the table's order
         self._marked: list[str] = []
+        self._labels: dict[str, str] = {}
         self._told_export: object = None
 
     def compose_body(self) -> ComposeResult:
@@ -88,6 +89,10 @@ class RunsScreen(ModeScreen):
     def on_resize(self, event: events.Resize) -> None:
         self._shown = ()
 
+    def key_labels(self) -> dict[str, str]:
+        """What keys of the footer are called instead: wherever the cursor is, the marked runs would go."""
+        return {"delete": f"delete {len(self._marked)} marked"} if self._marked else {}
+
     def tick(self, now: float) -> None:
         shelf = self.world.shelf
         minute = int(self.world.clock() // 60)  # ages change with it
@@ -96,6 +101,9 @@ class RunsScreen(ModeScreen):
         if wanted != self._shown:
             self._shown = wanted
             self._fill()
+        if (labels := self.key_labels()) != self._labels:
+            self._labels = labels
+            self.refresh_bindings()
         export = shelf.export
         if export != self._told_export:
             self._told_export = export
@@ -154,26 +162,26 @@ class RunsScreen(ModeScreen):
         front = names[0] if len(names) > 1 else self._own().name
         self.world.chosen_run = front
         self.world.compared = tuple(name for name in names if name != front)
+        self._marked = []  # else they would be deleted together, long after
         self.playground.go("train")
 
     def action_rename(self) -> None:
         row = self._own()
-
-        def rename(label: str | None) -> None:
-            if label is not None:
-                self.playground.try_to(lambda: self.world.shelf.rename(row.name, label))
-
         about = f"What {called(row)} is to be called on these screens. Its folder, and so its name in commands, stays {row.name}."
-        self.app.push_screen(AskLine("name", about, row.label), rename)
+        self.app.push_screen(
+            AskLine("name", about, row.label, take=lambda label: self.world.shelf.rename(row.name, label))
+        )
 
     def action_note(self) -> None:
         row = self._own()
-
-        def note(text: str | None) -> None:
-            if text is not None:
-                self.playground.try_to(lambda: self.world.shelf.note(row.name, text))
-
-        self.app.push_screen(AskText(f"note on {called(row)}", row.notes, "what you think of it"), note)
+        self.app.push_screen(
+            AskText(
+                f"note on {called(row)}",
+                row.notes,
+                "what you think of it",
+                take=lambda text: self.world.shelf.note(row.name, text),
+            )
+        )
 
     def action_delete(self) -> None:
         """Asks, and moves the marked runs to the trash, or the one under the cursor where none is marked."""

@@ -6,7 +6,7 @@ are one for each action.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -25,11 +25,12 @@ from tinygpt_tui.screens.dialogs import AskLine, Choose
 from tinygpt_tui.screens.mode_screen import ModeScreen
 from tinygpt_tui.settings import SCHEMA, Entry, entry
 from tinygpt_tui.settings_sources import Origin
+from tinygpt_tui.widgets.rows import Rows
 
 ROOM_FOR_ORIGIN = 100  # columns of a screen whose rows also say where a value comes from
 
 
-class SettingRows(OptionList, inherit_bindings=False):
+class SettingRows(Rows, inherit_bindings=False):
     """Rows to move between; what changes one has its key in the registry."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -178,11 +179,7 @@ class SettingsScreen(ModeScreen):
     def _row(self, found: Entry) -> Text:
         book = self.world.settings
         value, origin = book.value(found.key), book.origin(found.key)
-        shown = safe_line(str(value))
-        if isinstance(value, dict):
-            shown = f"{len(value)} of your own" if value else "none of your own"
-        if value == 0 and found.about.zero:
-            shown = f"0: {found.about.zero}"
+        shown = _in_words(found, value)
         row = Text(f"  {found.key.partition('.')[2]:<16}", no_wrap=True, end="")
         row.append(f"{shown:<19} ", style="bold" if origin is not Origin.DEFAULT else "")
         if self.size.width >= ROOM_FOR_ORIGIN:
@@ -194,13 +191,20 @@ class SettingsScreen(ModeScreen):
         found, book = entry(key), self.world.settings
         lines = [
             f"{found.about.help}: {found.expected}.",
-            f"default {found.default or 'none'}; now from: {book.origin(key).value}",
+            f"default {_in_words(found, found.default)}; now from: {book.origin(key).value}",
         ]
         if found.env:
             lines[1] += f"; in the environment {found.env}; on the command line: tinygpt config set {key} …"
         if book.problem:
             lines.append(book.problem)
         return safe_text("\n".join(lines))
+
+
+def _in_words(found: Entry, value: object) -> str:
+    """A value of a setting as it is shown."""
+    if isinstance(value, Mapping):
+        return f"{len(value)} of your own" if value else "none of your own"
+    return f"0: {found.about.zero}" if value == 0 and found.about.zero else safe_line(str(value))
 
 
 def make_screen() -> SettingsScreen:

@@ -68,7 +68,7 @@ class TrainScreen(Steering):
         self._watched: list[str] = []
         self._overtaken: dict[str, int] = {}  # rungs that have been told of
         self._dismissed: Starting | None = None
-        self._hidden: frozenset[str] = frozenset()
+        self._keys: object = None  # those that the footer leaves out, and what it calls others
 
     def compose_body(self) -> ComposeResult:
         yield RunTabs(id="train-tabs")
@@ -106,12 +106,8 @@ class TrainScreen(Steering):
 
     def tick(self, now: float) -> None:
         starting = self.world.starter.snapshot
-        if starting.state == "failed" and starting.run is None and starting is not self._dismissed:
-            # It has become no run to look at; another text can be chosen there.
-            self._dismissed = starting
-            self.playground.tell(in_plain_words(starting.message), "error", 12)
-            self.playground.go("corpus")
-            return
+        if starting.state == "failed" and starting.run is None:
+            self._dismissed = starting  # it has become no run to look at; the playground tells of it
         name = NEW_RUN if starting.state == "reading" else self.world.current_run
         if name != self._run:
             self._turn_to(name)
@@ -120,8 +116,8 @@ class TrainScreen(Steering):
         shown = (name, picture and picture.version, [(p.name, p.version) for p in behind], starting,
                  self._dismissed, self.query_one(LossChart).data.unit,
                  self._width_of("#train-facts"), self._width_of("#train-short"))  # fmt: skip
-        if (hidden := self.hidden_keys()) != self._hidden:
-            self._hidden = hidden
+        if (keys := (self.hidden_keys(), self.key_labels())) != self._keys:
+            self._keys = keys
             self.refresh_bindings()
         if not self._hurry and (shown == self._shown or now - self._drawn < REDRAW_SECONDS):
             self._list()

@@ -35,15 +35,19 @@ class Steering(ModeScreen):
             ended = {"resume", "extend"}
         return _OF_A_TRAINER | ended
 
+    def key_labels(self) -> dict[str, str]:
+        """What keys of the footer are called instead, as the run is now."""
+        try:
+            return {"pause": "resume"} if _held(self.picture()) else {}
+        except UsageError:
+            return {}
+
     def show_soon(self) -> None:
         """The next tick shows what has changed, however short ago the last one did."""
         raise NotImplementedError
 
     def action_pause(self) -> None:
-        picture = self.picture()
-        asked = [request.do for request in picture.pending if request.do in ("pause", "resume")]
-        paused = asked[-1] == "pause" if asked else picture.state == "paused"
-        self._ask("resume" if paused else "pause")
+        self._ask("resume" if _held(self.picture()) else "pause")
 
     def action_stop(self) -> None:
         self._ask("stop")
@@ -103,3 +107,9 @@ class Steering(ModeScreen):
         self.world.chosen_run = name
         self.playground.tell(sentence, seconds=3)
         self.show_soon()
+
+
+def _held(picture: RunPicture) -> bool:
+    """Whether the run is paused, or will be as soon as its trainer has heard."""
+    asked = [request.do for request in picture.pending if request.do in ("pause", "resume")]
+    return asked[-1] == "pause" if asked else picture.state == "paused"

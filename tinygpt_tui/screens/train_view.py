@@ -14,6 +14,7 @@ from rich.cells import cell_len
 from engine.control import Request
 from tinygpt_tui import figures
 from tinygpt_tui.safe_text import safe_line
+from tinygpt_tui.screens.corpus_words import in_plain_words, is_too_large
 from tinygpt_tui.sources.run_picture import RunPicture
 from tinygpt_tui.sources.run_shelf import RunRow
 from tinygpt_tui.sources.run_starter import Starting
@@ -38,6 +39,7 @@ _DOING = {
     "save": "saving",
     "sample": "writing a sample",
 }
+_RISEN = 0.05  # nats that the validation loss may rise by chance
 _LABEL_CELLS = 8
 _LEAST_BAR = 4
 
@@ -92,7 +94,7 @@ def facts_of(picture: RunPicture, unit: Unit, width: int) -> list[FactLine]:
     done, counted = picture.done, picture.arch == "ngram"
     rungs = [rung for _, rung in picture.overtaken]
     ahead = [(nats, rung) for rung, nats in picture.ladder.items() if rung not in rungs]
-    ladder = [f"below {_rung(rungs[-1])}"] if rungs else []
+    ladder = [f"{'at best ' if knows_by_heart(picture) else ''}below {_rung(rungs[-1])}"] if rungs else []
     ladder += [f"next {_rung(max(ahead)[1])} {_loss(max(ahead)[0], unit)}"] if ahead else []
     best_at = f" at {picture.best_step:,}" if picture.best_step is not None else ""
     left = (
@@ -211,12 +213,18 @@ def news_of(picture: RunPicture, key: Callable[[str], str]) -> News:
         return News(f"Reading what this run has told so far: {figures.percent(picture.catching_up)}")
     match picture.state:
         case "died" | "failed":
-            message = safe_line(picture.message).rstrip(".") or f"The run {picture.state}"
-            return News(f"{glyph} {message}. Press {resume} to resume.", "bad")
+            message = safe_line(in_plain_words(picture.message)).rstrip(".") or f"The run {picture.state}"
+            # What was too large to begin would be refused again.
+            again = (
+                "" if is_too_large(picture.message) and not picture.step else f" Press {resume} to resume."
+            )
+            return News(f"{glyph} {message}.{again}", "bad")
         case "damaged" | "gone":
             return News(f"{glyph} {safe_line(picture.message)}", "bad")
         case "done":
             best = f", best val {figures.loss(picture.best_val_loss)} nats per character"
+            if picture.best_step not in (None, picture.step):
+                best += f" at step {picture.best_step:,}"
             took = f" in {figures.duration(picture.seconds)}" if picture.seconds is not None else ""
             more = (
                 f", {key('train.extend')}: train on" if picture.arch != "ngram" else ""
@@ -230,9 +238,20 @@ def news_of(picture: RunPicture, key: Callable[[str], str]) -> News:
     # What was told before somebody let the run go on is no news any more.
     since = max((mark.step for mark in picture.marks if mark.kind in ("resumed", "extend")), default=-1)
     told = [(step, news) for step, news in told if step > since]
+    if knows_by_heart(picture):
+        risen = (
+            f"! val rises since step {picture.best_step:,}: it learns by heart now; the best model is kept."
+        )
+        told.append((picture.step, News(risen, "warn")))
     if not told:
         return News(safe_line(picture.message))
     return max(told, key=lambda entry: entry[0])[1]
+
+
+def knows_by_heart(picture: RunPicture) -> bool:
+    """Whether what it goes on learning is of no use any more for text it has not seen."""
+    val, best = picture.val_loss, picture.best_val_loss
+    return val is not None and best is not None and val > best + _RISEN
 
 
 def overtaken_in(picture: RunPicture, rung: str, step: int) -> str:

@@ -24,11 +24,6 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    @property
-    def size(self) -> int:
-        """Bytes of the lines that wait."""
-        return self._bytes
-
     def add(self, request: Request, *, merge: bool = False) -> str | None:
         """Takes a request in; a sentence that says why not, if it does not.
 

@@ -19,7 +19,7 @@ from engine.errors import CheckpointError, TinygptError, UsageError
 from engine.run_list import folders_in, own_run, summary_of
 from engine.runs import STARTER, UNFINISHED, Meta, RunFolder
 from engine.starter import SHOWN, find
-from engine.trash import Trashed, restore_run, trash_run
+from engine.trash import Trashed, list_trash, restore_run, trash_run
 from tinygpt_tui.sources.errand import Errand
 from tinygpt_tui.sources.run_export import export_run
 
@@ -147,6 +147,13 @@ class RunShelf:
         found = next((row for row in self._rows if row.name == name), None)
         return self.built_in if name == STARTER and found is None else found
 
+    def find(self, name: str) -> RunRow | None:
+        """As `row`, and a run whose turn to be looked at has not come yet is looked at now."""
+        if (path := next((path for path in self._todo if path.name == name), None)) is not None:
+            self._look_at(path)
+            self._publish()
+        return self.row(name)
+
     def newest_live(self) -> str | None:
         """The newest run that is being trained, or None."""
         return next((row.name for row in self._rows if row.live), None)
@@ -183,14 +190,17 @@ class RunShelf:
         return trashed
 
     def undo_trash(self) -> str:
-        """Puts back the run that was taken out last since this shelf was made; returns its name, another one if that is taken.
+        """Puts back the run that was taken out last here, or else the latest in the trash; returns its name, another one if that is taken.
 
         Raises:
             UsageError: there is none.
-            CheckpointError, ResourceError: as `engine.trash.restore_run`.
+            CheckpointError: the trash cannot be read, or the run is not there any more.
+            ResourceError: as `engine.trash.restore_run`.
         """
         if not self._trashed:
-            raise UsageError("No run was put into the trash here, so there is none to put back.")
+            self._trashed = list_trash(self._trash_dir)[::-1]
+        if not self._trashed:
+            raise UsageError("The trash is empty, so there is none to put back.")
         try:
             folder = restore_run(self._runs_dir, self._trashed[-1])
         except CheckpointError:  # it is not there any more; the one before may be

@@ -153,28 +153,23 @@ class RunWatch:
         self._folding.set_status(state, status, message, memory)
 
     def _why_died(self, status: Status | None) -> str:
-        picture, folder = self.picture, self.folder
-        step = _saved_step(folder)
+        step = _saved_step(self.folder)
         then = f"resume it from step {step:,}" if step else "resume it to begin again"
-        said, logged = _seen(folder.status), _seen(folder.log)
-        if said is None or (logged is not None and logged[2] >= said[2]):
-            reason = last_line(folder.log)
-            if status is None or _ERROR_LINE.match(reason):
-                told = reason.removeprefix("error: ").rstrip(".") or "it never began"
-                return f"The trainer ended ({told}): {then}."
-        return f"The trainer was killed at step {picture.step:,}, or the machine went off: {then}."
+        return f"The trainer {why_died(self.folder, status, self.picture.step)}: {then}."
 
     def _look_at_facts(self) -> None:
         folder, folding = self.folder, self._folding
         asked = _seen(folder.request)
-        if self._request and asked and asked[0] != self._request[0]:  # another run has taken the name
+        # A request is never rewritten, so another one is that of another run, which has taken the name. Its number alone does not
+        # tell them apart: a disk gives that of a deleted file to the next.
+        if self._request and asked and asked != self._request:
             self._begin()
             self._looked_rarely = -math.inf
             folding.forget_events()
             folding.set_asked(())
             folding.set_meta(Meta())
             folding.set_ladder({})
-        self._request = asked
+        self._request = asked or self._request  # the one that is gone is what the next is compared with
         if not self._settled and (asked or os.path.lexists(folder.run)):
             self._settled = os.path.lexists(folder.run)
             try:
@@ -203,6 +198,19 @@ class RunWatch:
         except CheckpointError as error:
             self._problem = str(error)
         self._folding.set_asked(self._asked)
+
+
+def why_died(folder: RunFolder, status: Status | None, step: int) -> str:
+    """What became of a trainer that took no leave, to follow "the trainer". `step` is the last that is known of.
+
+    A reason is what it logged last, exactly as it is.
+    """
+    said, logged = _seen(folder.status), _seen(folder.log)
+    if said is None or (logged is not None and logged[2] >= said[2]):
+        reason = last_line(folder.log)
+        if status is None or _ERROR_LINE.match(reason):
+            return f"ended ({reason.removeprefix('error: ').rstrip('.') or 'it never began'})"
+    return f"was killed at step {step:,}, or the machine went off"
 
 
 def known_ladder(cache_dir: Path, sha256: str) -> dict[str, float]:

@@ -8,7 +8,7 @@ from textual.widget import Widget
 
 from tinygpt_tui import figures
 
-SLID_CELLS = len(" slid, 999 unseen")
+SLID_CELLS = len(", 1.12 k unseen")  # the longest there is
 
 
 class ContextMeter(Widget):
@@ -18,7 +18,7 @@ class ContextMeter(Widget):
 ## Context
 
 The model sees only the last symbols of the text, as many as its window holds (`context`); for most models here a symbol is a character.
-When the window is full, its older half is let go and the text goes on; "slid" says that the beginning of the text is out of sight.
+When the window is full, its older half is let go and the text goes on; "unseen" says how much of the beginning is out of sight.
 """
 
     DEFAULT_CSS = """
@@ -58,8 +58,7 @@ When the window is full, its older half is let go and the text goes on; "slid" s
         room = self.size.width - text.cell_len - len(told)
         # As many cells whether it has slid or not, so that nothing jumps.
         cells = min(24, room - (SLID_CELLS if room - SLID_CELLS >= 4 else len(" slid")))
-        many = figures.count(unseen)
-        told_of = (f" slid, {many} unseen", f" slid, {many}", " slid") if unseen else ("",)
+        told_of = (f", {figures.count(unseen)} unseen", " slid") if unseen else ("",)
         slid = next((words for words in told_of if len(words) <= room - max(0, cells)), told_of[-1])
         if cells >= 4:
             full = round(used / window * cells)

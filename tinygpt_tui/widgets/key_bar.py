@@ -75,10 +75,12 @@ class KeyBar(Widget):
             return
         found: dict[str, Key] = {}
         hidden: frozenset[str] = getattr(screen, "hidden_keys", frozenset)()
+        labels: dict[str, str] = getattr(screen, "key_labels", dict)()
         for _, binding, _, tooltip in screen.active_bindings.values():
             if binding.show and binding.action not in found and binding.action not in hidden:
                 shown = self.app.get_key_display(binding)
-                found[binding.action] = Key(binding.key, shown, binding.description, binding.action, tooltip)
+                label = labels.get(binding.action, binding.description)
+                found[binding.action] = Key(binding.key, shown, label, binding.action, tooltip)
         if (keys := tuple(found.values())) != self._keys:
             self._keys = keys
             self.refresh()

@@ -100,11 +100,6 @@ Whatever you turn acts on the very next character.
         """Where it stands."""
         return self._value
 
-    @property
-    def editing(self) -> bool:
-        """Whether a value is being typed."""
-        return self._typed is not None
-
     def show(self, value: Value, pending: bool = False) -> None:
         """Where it stands now; `pending` if that is not in force yet. While it is dragged, the hand is right."""
         if self._dragging and value != self._value:

@@ -19,6 +19,7 @@ from textual.widgets import TextArea
 
 from tinygpt_tui.safe_text import safe_line, safe_text
 from tinygpt_tui.widgets.distribution_rows import visible
+from tinygpt_tui.widgets.in_order import act_at_once
 
 MAX_CHARS = 20_000  # a field that holds more answers its keys late
 NAMED = 6  # unknown characters that are told one by one
@@ -116,8 +117,10 @@ What you type here the model goes on with.
         self.cursor_blink = False
         self.match_cursor_bracket = False
         self._knows, self.instead, self.earlier = knows, instead, earlier
-        self._recalled: int | None = None  # places from the end of the history
-        self._draft = ""
+        self._recalled = 0  # places from the end of the history; 0 for what is new
+        self._typed: dict[
+            int, str
+        ] = {}  # what stood at each place when it was left, for it may have been changed
         self._left_out = ""
         self._problems = ""
         self._unknown: frozenset[str] = frozenset()
@@ -141,7 +144,8 @@ What you type here the model goes on with.
 
     def use(self, text: str) -> None:
         """Puts a text into the field and the cursor behind it; the next `↑` gives the newest of the earlier prompts."""
-        self._recalled = None
+        self._recalled = 0
+        self._typed.clear()
         self._put(text)
 
     def action_send(self) -> None:
@@ -153,7 +157,7 @@ What you type here the model goes on with.
     def action_nudge(self, steps: int) -> None:
         self.post_message(self.Nudged(steps))
 
-    def on_key(self, event: events.Key) -> None:
+    async def on_key(self, event: events.Key) -> None:
         key = event.key
         if key == "enter":
             self.action_send()
@@ -168,6 +172,7 @@ What you type here the model goes on with.
         elif event.is_printable and event.character is not None:
             self._type(event.character)
         else:
+            await act_at_once(self, event)
             return
         event.stop()
         event.prevent_default()
@@ -260,12 +265,10 @@ What you type here the model goes on with.
 
     def _recall(self, steps: int) -> bool:
         """Goes to an earlier prompt, or below 0 to a later one. Whether there is one."""
-        now = self._recalled if self._recalled is not None else 0
-        there = now + steps
+        there = self._recalled + steps
         if not 0 <= there <= len(self.earlier):
             return False
-        if now == 0:
-            self._draft = self.text
+        self._typed[self._recalled] = self.text
         self._recalled = there
-        self._put(self.earlier[-there] if there else self._draft)
+        self._put(self._typed[there] if there in self._typed else self.earlier[-there])
         return True
