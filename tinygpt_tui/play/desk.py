@@ -331,9 +331,8 @@ class Desk(Hearing):
         self.session.begin_act()
         if text:
             self.session.type(self._as_typed(text, marks))
-            self.history.keep(
-                self.session, now=True
-            )  # what was sent is not to be typed again, whatever happens next
+            # What was sent is not to be typed again, whatever happens next.
+            self.history.keep(self.session, now=True)
         self._generate(self.seed)
 
     def _as_typed(self, text: str, marks: Mapping[str, str] | None) -> str:

@@ -239,9 +239,8 @@ def news_of(picture: RunPicture, key: Callable[[str], str]) -> News:
     since = max((mark.step for mark in picture.marks if mark.kind in ("resumed", "extend")), default=-1)
     told = [(step, news) for step, news in told if step > since]
     if knows_by_heart(picture):
-        risen = (
-            f"! val rises since step {picture.best_step:,}: it learns by heart now; the best model is kept."
-        )
+        since_best = f"! val rises since step {picture.best_step:,}"
+        risen = f"{since_best}: it learns by heart now; the best model is kept."
         told.append((picture.step, News(risen, "warn")))
     if not told:
         return News(safe_line(picture.message))

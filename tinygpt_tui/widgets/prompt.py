@@ -118,9 +118,8 @@ What you type here the model goes on with.
         self.match_cursor_bracket = False
         self._knows, self.instead, self.earlier = knows, instead, earlier
         self._recalled = 0  # places from the end of the history; 0 for what is new
-        self._typed: dict[
-            int, str
-        ] = {}  # what stood at each place when it was left, for it may have been changed
+        # What stood at each place when it was left, for it may have been changed.
+        self._typed: dict[int, str] = {}
         self._left_out = ""
         self._problems = ""
         self._unknown: frozenset[str] = frozenset()
