@@ -246,6 +246,16 @@ async def answer(pilot: Pilot[int], button: str) -> None:
     await wait_for(pilot, lambda: len(pilot.app.screen_stack) == 1)
 
 
+async def left_to_itself(pilot: Pilot[int], screen: Screen[Any]) -> None:
+    """Returns when a dialog is above `screen`; the pilot has no hand in it.
+
+    It would wait for the part that hears nothing more, and draw the screen itself: what cannot be drawn would break the test.
+    """
+    async with asyncio.timeout(20):
+        while pilot.app.screen is screen:
+            await asyncio.sleep(0.01)
+
+
 async def keys_act(pilot: Pilot[int], fresh: Screen[Any] | None = None) -> None:
     """The playground is alive, with another screen than `fresh`: a key of it and one of the playground do what they do."""
     await wait_for(pilot, lambda: isinstance(pilot.app.focused, RunTable) and pilot.app.screen is not fresh)
@@ -325,8 +335,7 @@ def test_a_part_that_breaks_at_a_message_is_made_anew_with_its_screen(
     async def story(pilot: Pilot[int], world: World) -> None:
         screen = pilot.app.screen
         (screen if part is RunsScreen else screen.query_one(part)).post_message(events.Paste("x"))
-        while pilot.app.screen is screen:
-            await asyncio.sleep(0.01)  # the pilot itself would wait for the part that hears nothing more
+        await left_to_itself(pilot, screen)
         await shown(pilot, "Breaking: out of ink")
         assert len(reports(tmp_path)) == 1
         broken.broken = False
@@ -356,9 +365,10 @@ def test_what_cannot_be_drawn_does_not_hide_the_dialog(
     broken = Saboteur()
 
     async def story(pilot: Pilot[int], world: World) -> None:
+        screen = pilot.app.screen
         monkeypatch.setattr(TopBar, "render", method(broken))
-        pilot.app.screen.query_one(TopBar).refresh()
-        await wait_for(pilot, lambda: len(pilot.app.screen_stack) == 2)
+        screen.query_one(TopBar).refresh()
+        await left_to_itself(pilot, screen)
         await shown(pilot, "Breaking: out of ink")
         monkeypatch.undo()
         await answer(pilot, "reload")
