@@ -7,6 +7,7 @@ the names of the parameters, so a checkpoint says what belongs to what.
 from __future__ import annotations
 
 import math
+import operator
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
-from models.compiled_muon import Trained
+from models.compiled_muon import CompiledMuon, Trained
 from models.learning import Learner
 
 # The quintic that pushes singular values towards 1 fastest (Jordan et al. 2024, "Muon").
@@ -150,20 +151,15 @@ class Muon:
     ) -> None:
         self.momentum = {p: torch.zeros_like(p) for p in parameters}
         self._beta, self._weight_decay, self._dtype, self._learner = momentum, weight_decay, dtype, learner
+        self._compiled: CompiledMuon | None = None
+        self._gradients: list[Tensor | None] = []  # which `_compiled` reads
 
     @torch.no_grad()
     def step(self, lr: float) -> None:
         if self._learner is not None:
-            self._learner.muon.step(
-                [
-                    Trained(*squares)
-                    for p, momentum in self.momentum.items()
-                    if p.grad is not None
-                    for squares in zip(_squares(p.data), _squares(p.grad), _squares(momentum), strict=True)
-                ],
-                [NEWTON_SCHULZ] * STEPS,
-                lr=lr, momentum=self._beta, weight_decay=self._weight_decay,
-            )  # fmt: skip
+            self._bound(self._learner).step(
+                [NEWTON_SCHULZ] * STEPS, lr=lr, momentum=self._beta, weight_decay=self._weight_decay
+            )
             return
         batches: dict[tuple[int, int], list[tuple[Tensor, Tensor]]] = defaultdict(list)
         for p, buffer in self.momentum.items():
@@ -183,6 +179,21 @@ class Muon:
                 update = update if rows <= columns else update.T
                 # A tall matrix needs a longer step for the same change of its output (Bernstein 2024).
                 weight.add_(update.to(weight.dtype), alpha=-lr * math.sqrt(max(1.0, rows / columns)))
+
+    def _bound(self, learner: Learner) -> CompiledMuon:
+        gradients = [p.grad for p in self.momentum]
+        same = len(gradients) == len(self._gradients) and all(map(operator.is_, gradients, self._gradients))
+        if self._compiled is None or not same:
+            self._gradients = gradients
+            self._compiled = learner.muon(
+                [
+                    Trained(*squares)
+                    for p, momentum in self.momentum.items()
+                    if p.grad is not None
+                    for squares in zip(_squares(p.data), _squares(p.grad), _squares(momentum), strict=True)
+                ]
+            )
+        return self._compiled
 
 
 def orthogonalize(matrices: list[Tensor], dtype: torch.dtype, steps: int = STEPS) -> Tensor:

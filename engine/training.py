@@ -139,6 +139,7 @@ class Training:
         self._samples = Cadence(share=0.02)
         self._speed, self._updates = 0.0, 0
         self._shares = shares(self.recipe.batch_size, self.recipe.micro_batch, around.team.place)
+        self._parameters = list(job.model.parameters())
 
     def run(self) -> Iterator[Event]:
         """Trains, and tells. The last event is `Done`.
@@ -204,18 +205,22 @@ class Training:
                 continue
             torch.manual_seed(seed)
             loss += self._backward(x.to(job.device), y.to(job.device), part)
-        parameters = [p for p in job.model.parameters() if p.grad is not None]
+        parameters = [p for p in self._parameters if p.grad is not None]
         loss = team.total(parameters, loss)
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
-        loss_value, norm_value = loss.item(), norm.item()
+        if job.learner is None:
+            gradients = [p.grad for p in parameters if p.grad is not None]
+            norm_value = torch.nn.utils.get_total_norm(gradients).item()
+        else:
+            gradients, norm_value = [job.learner.flat], job.learner.length()
+        loss_value = loss.item()
         if not (math.isfinite(loss_value) and math.isfinite(norm_value)):
             raise RunError(
                 f"The {'loss' if not math.isfinite(loss_value) else 'gradient'} is not finite at step {step}, so the "
                 f"run stops before it spoils the weights; train anew with a lower learning rate (--set lr=..., muon_lr=...)."
             )
         if recipe.clip and norm_value > recipe.clip:
-            torch.nn.utils.clip_grads_with_norm_(parameters, recipe.clip, norm)
+            for gradient in gradients:
+                gradient.mul_(recipe.clip / norm_value)
         job.optimizer.step(factor)
         for p in parameters:
             p.grad = None

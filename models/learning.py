@@ -8,13 +8,14 @@ calls none. Everything else of the training stays with torch: optimizers, schedu
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from models import compiled, kernel
-from models.compiled_muon import CompiledMuon
+from models.compiled_muon import CompiledMuon, Trained
 from models.interface import LanguageModel
 from models.modern import EARLIER, Modern
 
@@ -83,14 +84,17 @@ class Learner:
     """A model's parameters, where they are, with room for the gradients of every thread.
 
     The same batch and the same number of threads give the same bits.
+
+    Attributes:
+        flat: all gradients one behind the other, with zeros in between: the memory of every parameter's `grad`.
     """
 
     def __init__(self, model: Modern, library: ctypes.CDLL, threads: int, *, bfloat16: bool) -> None:
         config = model.config
         self._library, self._config, self._model = library, config, model
-        self.muon = CompiledMuon(library, threads, bfloat16=bfloat16)
         library.learn.restype = ctypes.c_double
         library.learn.argtypes = (*[ctypes.c_void_p] * 3, ctypes.c_int, ctypes.c_float, ctypes.c_int)
+        library.length.restype = ctypes.c_double
         library.scratch_floats.restype = ctypes.c_size_t
         self._kept: list[object] = []  # what the structures point to
         offsets, used = {}, 0
@@ -113,13 +117,13 @@ class Learner:
         cos, sin = model.cos[:, 0].contiguous(), model.sin[:, 0].contiguous()
         net.cos, net.sin = cos.data_ptr(), sin.data_ptr()
         gradients = [torch.zeros(used) for _ in range(threads)]
-        self._gradient = gradients[0]
+        self.flat = gradients[0]
         self._kept += [cos, sin, *gradients]
         net.gradients = (ctypes.c_void_p * threads)(*(g.data_ptr() for g in gradients))
         scratch = library.scratch_floats(ctypes.byref(net))
         net.scratch = (ctypes.c_void_p * threads)(*(self._room(scratch) for _ in range(threads)))
         self._views = [
-            (p, self._gradient[offsets[name] : offsets[name] + p.numel()].view_as(p))
+            (p, self.flat[offsets[name] : offsets[name] + p.numel()].view_as(p))
             for name, p in model.named_parameters()
         ]
 
@@ -133,18 +137,28 @@ class Learner:
         Returns:
             that share of the mean, in nats. Raises ValueError when the windows are not of the model's size, or hold no such token.
         """
-        before = self._gradient.clone() if self._views[0][0].grad is not None else None
+        before = self.flat.clone() if self._views[0][0].grad is not None else None
         scale = share / max(1, ids.numel())
         nats = self._learn(ids, targets, scale, seed, self._model.config.dropout, learning=True)
         if before is not None:
-            self._gradient.add_(before)
+            self.flat.add_(before)
         for parameter, view in self._views:
             parameter.grad = view
         return nats * scale
 
+    def length(self) -> float:
+        """The Euclidean length of all gradients together."""
+        with compiled.turn:
+            found: float = self._library.length(ctypes.byref(self._net))
+        return found
+
     def nats(self, ids: Tensor, targets: Tensor) -> float:
         """The summed cross-entropy of windows, without dropout. Raises as `gradient`."""
         return self._learn(ids, targets, 0.0, 0, 0.0, learning=False)
+
+    def muon(self, matrices: Sequence[Trained]) -> CompiledMuon:
+        """What updates `matrices` on the same threads and in the same dtype. Raises as `CompiledMuon`."""
+        return CompiledMuon(self._library, matrices, self._net.threads, bfloat16=bool(self._net.bfloat16))
 
     def _learn(
         self, ids: Tensor, targets: Tensor, scale: float, seed: int, dropout: float, *, learning: bool

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__AVX512F__)
+#if defined(__AVX__)
 #include <immintrin.h>
 #endif
 
@@ -29,14 +29,36 @@ typedef float lanes __attribute__((vector_size(LANES * 4), aligned(4), may_alias
 typedef int32_t integers __attribute__((vector_size(LANES * 4)));
 typedef int16_t shorts __attribute__((vector_size(LANES * 2), aligned(2), may_alias));
 
+static inline lanes larger(lanes a, lanes b)
+{
+    integers first = a > b, one, two;
+    memcpy(&one, &a, sizeof one);
+    memcpy(&two, &b, sizeof two);
+    one = (one & first) | (two & ~first);
+    memcpy(&a, &one, sizeof a);
+    return a;
+}
+
+/* The upper half is added to the lower until one is left. */
 static inline float total(lanes v)
 {
+#if defined(__AVX__)
+#if defined(__AVX512F__)
+    __m256 eight = _mm256_add_ps(_mm512_castps512_ps256((__m512)v), _mm256_castpd_ps(_mm512_extractf64x4_pd((__m512d)v, 1)));
+#else
+    __m256 eight = (__m256)v;
+#endif
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return two[0] + two[1];
+#else
     float sum[LANES];
     memcpy(sum, &v, sizeof v);
     for (int n = LANES / 2; n; n /= 2)
         for (int i = 0; i < n; i++)
             sum[i] += sum[i + n];
     return sum[0];
+#endif
 }
 
 /* e to the power of x <= 0, within 2 units of the last place: 2^n times a polynomial (that of Cephes' expf); 0 below e^-87. */

@@ -101,6 +101,38 @@ static void drop(const struct net *net, float *x, uint32_t place, int n)
     }
 }
 
+/* So far below any number that e to its power is 0. */
+#define NOTHING -1e30f
+
+static float largest(const float *x, int n)
+{
+    float most = NOTHING;
+    int i = 0;
+    if (n >= LANES) {
+        lanes mosts = *(const lanes *)x;
+        for (i = LANES; i + LANES <= n; i += LANES)
+            mosts = larger(mosts, *(const lanes *)(x + i));
+        for (int lane = 0; lane < LANES; lane++)
+            most = mosts[lane] > most ? mosts[lane] : most;
+    }
+    for (; i < n; i++)
+        most = x[i] > most ? x[i] : most;
+    return most;
+}
+
+/* x becomes e to the power of x - most, times `factor` > 0, where none is larger than `most`; the sum of the results. */
+static float exponentials(float *x, int n, float most, float factor)
+{
+    lanes sums = { 0 };
+    int i = 0;
+    for (; i + LANES <= n; i += LANES)
+        sums += *(lanes *)(x + i) = exponential((*(const lanes *)(x + i) - most) * factor);
+    float sum = total(sums);
+    for (; i < n; i++)
+        sum += x[i] = expf((x[i] - most) * factor);
+    return sum;
+}
+
 static void turn(const struct net *net, float *x, int position, int backwards)
 {
     int half = net->head_size / 2;
@@ -137,29 +169,27 @@ static size_t attention_floats(const struct net *net, struct attention_room *roo
     return used;
 }
 
+/* Scores for so many keys as whole registers: there is room, and a product writes them faster than a part of one. */
+static int whole(int keys)
+{
+    return (keys + LANES - 1) / LANES * LANES;
+}
+
 /* The probabilities of keys 0 to t for each of the queries first <= t < end, as rows of `stride` scores, zero behind t. */
 static void attend(const struct net *net, float *qkv, int h, const float *keys, int first, int end, float *scores, int stride)
 {
     size_t row = 3 * (size_t)net->width;
-    float factor = 1 / sqrtf((float)net->head_size);
-    multiply(net->bfloat16, part_of(net, qkv, first, 0, h), row, 1, keys, net->head_size, scores, stride, end - first, end, net->head_size, 0);
+    /* Queries and keys are of length sqrt(head_size), so no score is larger than head_size, but for what rounding adds. */
+    float factor = 1 / sqrtf((float)net->head_size), most = 1.01f * (float)net->head_size;
+    multiply(net->bfloat16, part_of(net, qkv, first, 0, h), row, 1, keys, net->head_size, scores, stride, end - first, whole(end), net->head_size, 0);
     for (int t = first; t < end; t++) {
-        float *s = scores + (size_t)(t - first) * stride, largest = -1e30f;
-        int n = (t + LANES) / LANES * LANES;
-        for (int j = t + 1; j < stride; j++)
-            s[j] = 0;
-        for (int j = 0; j <= t; j++)
-            largest = s[j] > largest ? s[j] : largest;
-        lanes sums = { 0 };
-        for (int j = 0; j < n; j += LANES) {
-            lanes e = exponential((*(const lanes *)(s + j) - largest) * factor);
-            *(lanes *)(s + j) = e;
-        }
+        float *s = scores + (size_t)(t - first) * stride;
+        int n = whole(t + 1);
         for (int j = t + 1; j < n; j++)
+            s[j] = NOTHING;
+        for (int j = n; j < stride; j++)
             s[j] = 0;
-        for (int j = 0; j < n; j += LANES)
-            sums += *(const lanes *)(s + j);
-        float share = 1 / total(sums);
+        float share = 1 / exponentials(s, n, most, factor);
         for (int j = 0; j < n; j += LANES)
             *(lanes *)(s + j) *= share;
     }
@@ -167,7 +197,7 @@ static void attend(const struct net *net, float *qkv, int h, const float *keys, 
 
 static void attention(const struct net *net, float *qkv, float *out, const struct attention_room *r)
 {
-    int T = net->block_size, size = net->head_size, stride = (T + PANEL - 1) / PANEL * PANEL;
+    int T = net->block_size, size = net->head_size, stride = whole(T);
     size_t row = 3 * (size_t)net->width;
     for (int h = 0; h < net->n_head; h++) {
         pack_panels(net->bfloat16, part_of(net, qkv, 0, 1, h), 1, row, size, T, r->keys);
@@ -183,21 +213,19 @@ static void attention(const struct net *net, float *qkv, float *out, const struc
 /* dqkv from dout; query and key still normalised and turned. */
 static void attention_back(const struct net *net, float *qkv, const float *dout, float *dqkv, const struct attention_room *r)
 {
-    int T = net->block_size, size = net->head_size, stride = (T + PANEL - 1) / PANEL * PANEL;
+    int T = net->block_size, size = net->head_size, stride = whole(T);
     size_t row = 3 * (size_t)net->width;
     float factor = 1 / sqrtf((float)size);
     for (int h = 0; h < net->n_head; h++) {
         pack_panels(net->bfloat16, part_of(net, qkv, 0, 1, h), 1, row, size, T, r->keys);
         pack_panels(net->bfloat16, part_of(net, qkv, 0, 2, h), 1, row, size, T, r->values);
         pack_panels(net->bfloat16, part_of(net, qkv, 0, 1, h), row, 1, T, size, r->keys_back);
-        for (int t = 0; t < T; t++)
-            for (int which = 1; which < 3; which++)
-                memset(part_of(net, dqkv, t, which, h), 0, size * sizeof(float));
-        for (int first = 0; first < T; first += QUERIES) {
-            int end = first + QUERIES < T ? first + QUERIES : T, count = end - first;
+        /* The last queries first: they read all keys and values, so they write the gradients to which the others add. */
+        for (int end = T, count = (T - 1) % QUERIES + 1; end > 0; end -= count, count = QUERIES) {
+            int first = end - count, add = end < T;
             const float *d = dout + (size_t)first * net->width + h * size;
             attend(net, qkv, h, r->keys, first, end, r->scores, stride);
-            multiply(net->bfloat16, d, net->width, 1, r->values, size, r->slopes, stride, count, end, size, 0);
+            multiply(net->bfloat16, d, net->width, 1, r->values, size, r->slopes, stride, count, whole(end), size, 0);
             for (int t = first; t < end; t++) {
                 float *p = r->scores + (size_t)(t - first) * stride, *s = r->slopes + (size_t)(t - first) * stride;
                 float mean = dot(p, s, end);
@@ -206,9 +234,9 @@ static void attention_back(const struct net *net, float *qkv, const float *dout,
             }
             multiply(net->bfloat16, r->slopes, stride, 1, r->keys_back, T, part_of(net, dqkv, first, 0, h), (int)row, count, size, end, 0);
             pack_panels(net->bfloat16, part_of(net, qkv, first, 0, h), row, 1, count, size, r->queries);
-            multiply(net->bfloat16, r->slopes, 1, stride, r->queries, count, part_of(net, dqkv, 0, 1, h), (int)row, end, size, count, 1);
+            multiply(net->bfloat16, r->slopes, 1, stride, r->queries, count, part_of(net, dqkv, 0, 1, h), (int)row, end, size, count, add);
             pack_panels(net->bfloat16, d, net->width, 1, count, size, r->slopes_of);
-            multiply(net->bfloat16, r->scores, 1, stride, r->slopes_of, count, part_of(net, dqkv, 0, 2, h), (int)row, end, size, count, 1);
+            multiply(net->bfloat16, r->scores, 1, stride, r->slopes_of, count, part_of(net, dqkv, 0, 2, h), (int)row, end, size, count, add);
         }
     }
 }
@@ -345,12 +373,9 @@ static double see_through(const struct net *net, struct room *r, const int64_t *
     forth(net, &net->head, r->final, r->logits, tokens);
     double nats = 0;
     for (int t = 0; t < tokens; t++) {
-        float *row = r->logits + (size_t)t * net->vocab_size, largest = -1e30f, sum = 0, wanted = row[targets[t]];
-        for (int i = 0; i < net->vocab_size; i++)
-            largest = row[i] > largest ? row[i] : largest;
-        for (int i = 0; i < net->vocab_size; i++)
-            sum += row[i] = expf(row[i] - largest);
-        nats += log(sum) + largest - wanted;
+        float *row = r->logits + (size_t)t * net->vocab_size, wanted = row[targets[t]], most = largest(row, net->vocab_size);
+        float sum = exponentials(row, net->vocab_size, most, 1);
+        nats += log(sum) + most - wanted;
         for (int i = 0; i < net->vocab_size; i++)
             row[i] *= scale / sum;
         row[targets[t]] -= scale;
@@ -460,6 +485,37 @@ static void sum_part(void *about, int part)
     for (int thread = 1; thread < net->threads; thread++)
         for (size_t i = from; i < to; i++)
             net->gradients[0][i] += net->gradients[thread][i];
+}
+
+enum { SHARES = 64 };
+
+struct measured {
+    const float *values;
+    size_t n;
+    double squares[SHARES];
+};
+
+static void measure_part(void *about, int part)
+{
+    struct measured *m = about;
+    size_t from = m->n * part / SHARES, to = m->n * (part + 1) / SHARES;
+    double sum = 0; /* what float32 holds is enough for a few thousand numbers */
+    for (size_t i = from, n; i < to; i += n) {
+        n = to - i < 4096 ? to - i : 4096;
+        sum += dot(m->values + i, m->values + i, (int)n);
+    }
+    m->squares[part] = sum;
+}
+
+/* The length of gradients[0], in the same bits on any number of threads. */
+double length(const struct net *net)
+{
+    struct measured measured = { .values = net->gradients[0], .n = net->parameters };
+    run(measure_part, &measured, SHARES, net->threads);
+    double sum = 0;
+    for (int part = 0; part < SHARES; part++)
+        sum += measured.squares[part];
+    return sqrt(sum);
 }
 
 /* The summed cross-entropy, in nats, of windows of block_size ids and what follows each. With `learn`, gradients[0] becomes the gradient

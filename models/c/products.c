@@ -2,8 +2,8 @@
 
 #include "products.h"
 
-/* How deep a sum goes before what it reads has left the nearest cache. */
-enum { DEPTH = 512 };
+/* How deep a sum goes before what it reads has left the nearest cache; tiles of rows that are packed at once. */
+enum { DEPTH = 512, TILES = 4 };
 
 /* Two neighbours along the summed dimension lie in one 32-bit word. */
 static inline uint32_t pair(float first, float second)
@@ -95,70 +95,79 @@ void pack_panels(int bfloat16, const float *data, size_t k_stride, size_t n_stri
     }
 }
 
-/* TOKENS rows of a(m, k) = data[m * m_stride + k * k_stride]: one behind the other, DEPTH words apart, where they lie like that; else side
-   by side. */
-static inline void pack_rows(int bfloat16, const float *data, size_t m_stride, size_t k_stride, int depth, int rows, uint32_t *to)
+/* How far apart the packed rows of a tile are where they lie one behind the other, and how much room a tile has. */
+static inline size_t apart(int bfloat16)
 {
-    int whole = bfloat16 ? depth / 2 : depth;
-    if (k_stride == 1) {
-        for (int m = 0; m < rows; m++, to += DEPTH, data += m_stride) {
-            int k = 0;
-            if (!bfloat16) {
-                memcpy(to, data, depth * sizeof(float));
-                continue;
-            }
-#if defined(__AVX512BF16__)
-            for (; k + LANES / 2 <= whole; k += LANES / 2) {
-                __m256bh narrow = _mm512_cvtneps_pbh(_mm512_loadu_ps(data + 2 * k));
-                memcpy(to + k, &narrow, sizeof narrow);
-            }
-#endif
-            for (; k < whole; k++)
-                to[k] = pair(data[2 * k], data[2 * k + 1]);
-            if (depth % 2)
-                to[k] = pair(data[2 * k], 0);
-        }
-        return;
-    }
-    for (int k = 0; k < whole; k++, to += TOKENS) {
-        const float *one = data + (bfloat16 ? 2 : 1) * k * k_stride, *two = one + k_stride;
-        if (m_stride == 1 && rows == TOKENS) {
-            if (!bfloat16) {
-                memcpy(to, one, TOKENS * sizeof(float));
-                continue;
-            }
-#if defined(__AVX512BF16__)
-            const __mmask16 there = (1 << TOKENS) - 1;
-            _mm512_mask_storeu_epi32(to, there, words_of_two(_mm512_maskz_loadu_ps(there, one), _mm512_maskz_loadu_ps(there, two)));
-#else
-            for (int m = 0; m < TOKENS; m++)
-                to[m] = pair(one[m], two[m]);
-#endif
-            continue;
-        }
-        for (int m = 0; m < rows; m++)
-            if (bfloat16)
-                to[m] = pair(one[m * m_stride], two[m * m_stride]);
-            else
-                memcpy(to + m, one + m * m_stride, sizeof(float));
-    }
-    if (bfloat16 && depth % 2)
-        for (int m = 0; m < rows; m++)
-            to[m] = pair(data[m * m_stride + (depth - 1) * k_stride], 0);
+    return words(bfloat16, DEPTH);
 }
 
+/* A tile's rows of a(m, k) = data[m * m_stride + k], one behind the other. */
+static inline void pack_lengthwise(int bfloat16, const float *data, size_t m_stride, int depth, int rows, uint32_t *to)
+{
+    int whole = bfloat16 ? depth / 2 : depth;
+    for (int m = 0; m < rows; m++, to += apart(bfloat16), data += m_stride) {
+        int k = 0;
+        if (!bfloat16) {
+            memcpy(to, data, depth * sizeof(float));
+            continue;
+        }
+#if defined(__AVX512BF16__)
+        for (; k + LANES / 2 <= whole; k += LANES / 2) {
+            __m256bh narrow = _mm512_cvtneps_pbh(_mm512_loadu_ps(data + 2 * k));
+            memcpy(to + k, &narrow, sizeof narrow);
+        }
+#endif
+        for (; k < whole; k++)
+            to[k] = pair(data[2 * k], data[2 * k + 1]);
+        if (depth % 2)
+            to[k] = pair(data[2 * k], 0);
+    }
+}
+
+/* The rows of a few tiles of a(m, k) = data[m * m_stride + k * k_stride], a tile's side by side. Several at once, since a tile is not
+   as wide as what the cache fetches for it. */
+static inline void pack_side_by_side(int bfloat16, const float *data, size_t m_stride, size_t k_stride, int depth, int rows, uint32_t *to)
+{
+    for (int k = 0; k < (int)words(bfloat16, depth); k++, to += TOKENS) {
+        const float *one = data + (bfloat16 ? 2 : 1) * k * k_stride, *two = one + k_stride;
+        int paired = bfloat16 && 2 * k + 1 < depth;
+        uint32_t *tile = to;
+        for (int first = 0; first < rows; first += TOKENS, tile += apart(bfloat16) * TOKENS) {
+            int end = first + TOKENS < rows ? first + TOKENS : rows;
+#if defined(__AVX512BF16__)
+            if (paired && m_stride == 1) {
+                const __mmask16 there = (__mmask16)((1 << (end - first)) - 1);
+                __m512 above = _mm512_maskz_loadu_ps(there, one + first), below = _mm512_maskz_loadu_ps(there, two + first);
+                _mm512_mask_storeu_epi32(tile, there, words_of_two(above, below));
+                continue;
+            }
+#endif
+            for (int m = first; m < end; m++)
+                if (bfloat16)
+                    tile[m - first] = pair(one[m * m_stride], paired ? two[m * m_stride] : 0);
+                else
+                    memcpy(tile + m - first, one + m * m_stride, sizeof(float));
+        }
+    }
+}
+
+/* Up to TOKENS rows of `vectors` registers of c, at most `columns` of them: the first of a panel. */
 static inline __attribute__((always_inline)) void
-tile(const int bfloat16, const int lengthwise, const uint32_t *a, const uint32_t *b, int depth, float *c, int stride, int rows, int columns,
+tile(const int bfloat16, const int lengthwise, const int vectors, const uint32_t *a, const uint32_t *b, int depth, float *c, int stride, int rows, int columns,
      const float *base, float of_base, float of_product)
 {
-    lanes sums[TOKENS][VECTORS];
-    memset(sums, 0, sizeof sums);
+    lanes sums[TOKENS][VECTORS]; /* set one by one, or they are in memory first */
+#pragma GCC unroll 12
+    for (int m = 0; m < TOKENS; m++)
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors; v++)
+            sums[m][v] = (lanes){ 0 };
     for (int k = 0; k < depth; k++, b += PANEL) {
 #pragma GCC unroll 12
         for (int m = 0; m < TOKENS; m++) {
-            const uint32_t *one = lengthwise ? a + m * DEPTH + k : a + k * TOKENS + m;
+            const uint32_t *one = lengthwise ? a + m * apart(bfloat16) + k : a + k * TOKENS + m;
 #pragma GCC unroll 8
-            for (int v = 0; v < VECTORS; v++) {
+            for (int v = 0; v < vectors; v++) {
 #if defined(__AVX512BF16__)
                 if (bfloat16) {
                     sums[m][v] = (lanes)_mm512_dpbf16_ps((__m512)sums[m][v], (__m512bh)_mm512_set1_epi32((int)*one),
@@ -172,12 +181,12 @@ tile(const int bfloat16, const int lengthwise, const uint32_t *a, const uint32_t
             }
         }
     }
-    if (columns == PANEL) {
+    if (columns >= vectors * LANES) {
 #pragma GCC unroll 12
         for (int m = 0; m < TOKENS; m++)
             if (m < rows)
 #pragma GCC unroll 8
-                for (int v = 0; v < VECTORS; v++) {
+                for (int v = 0; v < vectors; v++) {
                     size_t at = (size_t)m * stride + v * LANES;
                     lanes sum = sums[m][v] * of_product;
                     if (base)
@@ -197,26 +206,38 @@ tile(const int bfloat16, const int lengthwise, const uint32_t *a, const uint32_t
 void multiply_onto(int bfloat16, const float *a, size_t m_stride, size_t k_stride, const void *panels, int packed, float *c,
                           int stride, int rows, int columns, int depth, const float *base, float of_base, float of_product, int below)
 {
-    uint32_t side[DEPTH * TOKENS]; /* rows that are not there may hold anything */
+    uint32_t sides[TILES * DEPTH / 2 * TOKENS]; /* rows that are not there may hold anything */
+    int lengthwise = k_stride == 1, at_once = lengthwise ? 1 : bfloat16 ? TILES : TILES / 2;
     for (int from = 0; from < depth; from += DEPTH, base = c, of_base = 1) {
         int part = depth - from < DEPTH ? depth - from : DEPTH;
         size_t skipped = words(bfloat16, from), all = words(bfloat16, packed), here = words(bfloat16, part);
-        for (int m = 0; m < rows; m += TOKENS) {
-            int high = rows - m < TOKENS ? rows - m : TOKENS;
-            pack_rows(bfloat16, a + m * m_stride + from * k_stride, m_stride, k_stride, part, high, side);
-            for (int n = 0; n < (below ? m + high : columns); n += PANEL) {
+        for (int m = 0, next = 0; m < rows; m += TOKENS, next = (next + 1) % at_once) {
+            int high = rows - m < TOKENS ? rows - m : TOKENS, packing = rows - m < at_once * TOKENS ? rows - m : at_once * TOKENS;
+            const float *first = a + m * m_stride + from * k_stride;
+            if (lengthwise)
+                pack_lengthwise(bfloat16, first, m_stride, part, high, sides);
+            else if (next == 0)
+                pack_side_by_side(bfloat16, first, m_stride, k_stride, part, packing, sides);
+            const uint32_t *side = sides + next * apart(bfloat16) * TOKENS;
+            for (int n = 0, end = below ? m + high : columns; n < end; n += PANEL) {
                 const uint32_t *b = (const uint32_t *)panels + ((n / PANEL) * all + skipped) * PANEL;
-                int wide = columns - n < PANEL ? columns - n : PANEL;
+                int wide = columns - n < PANEL ? columns - n : PANEL, half = end - n <= LANES;
                 size_t at = (size_t)m * stride + n;
                 const float *under = base ? base + at : NULL;
-                if (bfloat16 && k_stride == 1)
-                    tile(1, 1, side, b, (int)here, c + at, stride, high, wide, under, of_base, of_product);
+#define TILE(bfloat16, lengthwise, vectors) tile(bfloat16, lengthwise, vectors, side, b, (int)here, c + at, stride, high, wide, under, of_base, of_product)
+                if (bfloat16 && lengthwise && half)
+                    TILE(1, 1, 1);
+                else if (bfloat16 && lengthwise)
+                    TILE(1, 1, VECTORS);
                 else if (bfloat16)
-                    tile(1, 0, side, b, (int)here, c + at, stride, high, wide, under, of_base, of_product);
-                else if (k_stride == 1)
-                    tile(0, 1, side, b, (int)here, c + at, stride, high, wide, under, of_base, of_product);
+                    TILE(1, 0, VECTORS);
+                else if (lengthwise && half)
+                    TILE(0, 1, 1);
+                else if (lengthwise)
+                    TILE(0, 1, VECTORS);
                 else
-                    tile(0, 0, side, b, (int)here, c + at, stride, high, wide, under, of_base, of_product);
+                    TILE(0, 0, VECTORS);
+#undef TILE
             }
         }
     }

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
+from torch import Tensor
 
 from engine.control import request
 from engine.event_log import read_events
 from engine.events import Eval, Event, Sample, Saved, Step, Warn
+from engine.optim import Optimizer
 from models import kernel
 
 
@@ -83,6 +86,26 @@ def test_it_learns_what_torch_learns(world: Any, cache: Path) -> None:
     measured = [[e.val_loss for e in read_events(f) if isinstance(e, Eval)] for f in (compiled, eager)]
     assert measured[0] == pytest.approx(measured[1], rel=1e-3) and len(measured[0]) == 3
     assert all(event.text for event in read_events(compiled) if isinstance(event, Sample))
+
+
+@pytest.mark.parametrize("kernels", ["auto", "eager"])
+def test_a_gradient_longer_than_the_limit_is_shortened_to_it(
+    world: Any, cache: Path, kernels: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengths: list[float] = []
+    update = Optimizer.step
+
+    def watched(self: Optimizer, factor: float) -> None:
+        gradients = [p.grad.double() for p in self._names if isinstance(p.grad, Tensor)]
+        lengths.append(math.sqrt(sum(float(g.square().sum()) for g in gradients)))
+        update(self, factor)
+
+    monkeypatch.setattr(Optimizer, "step", watched)
+    folder = world.run("run", **VALUES, kernels=kernels, clip=1.05)
+    assert world.train(folder, cache_dir=cache) == 0
+    told = [event.grad_norm for event in read_events(folder) if isinstance(event, Step)]
+    assert min(told) < 1.05 < max(told)
+    assert lengths == pytest.approx([min(length, 1.05) for length in told], rel=1e-5)
 
 
 def test_without_the_kernel_a_resume_says_that_it_is_not_exact_and_goes_on(world: Any, cache: Path) -> None:

@@ -353,7 +353,7 @@ def test_a_kernel_for_a_processor_that_knows_less_passes_its_proof(
         kernel.file_name.cache_clear()
     assert not kernel.knows_bfloat16(library)
     with pytest.raises(ValueError, match="bfloat16"):
-        CompiledMuon(library, 1, bfloat16=True)
+        CompiledMuon(library, [], 1, bfloat16=True)
 
 
 MISTAKES = {
@@ -371,6 +371,7 @@ MISTAKES = {
         "transpose((uint32_t *)square + (size_t)left * n + top,",
         "the steps of Muon differ by",
     ),
+    "no number": ("learning.c", "sqrtf(dot(x, x, n)", "sqrtf(-dot(x, x, n)", "the gradients differ by inf"),
     "a mean": ("learning.c", "(s[j] - mean) * factor", "s[j] * factor", "the gradients differ by"),
 }
 

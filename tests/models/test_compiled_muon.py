@@ -19,8 +19,8 @@ from models.kernel_proof import largest_stray
 def step(
     library: ctypes.CDLL, matrices: Sequence[Trained], *, lr: float = 0.1, threads: int = 1, bfloat16: bool = False
 ) -> None:  # fmt: skip
-    muon = CompiledMuon(library, threads, bfloat16=bfloat16)
-    muon.step(matrices, [NEWTON_SCHULZ] * STEPS, lr=lr, momentum=0.9, weight_decay=0.2)
+    muon = CompiledMuon(library, matrices, threads, bfloat16=bfloat16)
+    muon.step([NEWTON_SCHULZ] * STEPS, lr=lr, momentum=0.9, weight_decay=0.2)
 
 
 @pytest.mark.parametrize("bfloat16", [False, True])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 
 import pytest
 import torch
@@ -47,6 +48,24 @@ def test_the_loss_is_torchs_and_so_is_what_is_measured(
     wanted = F.cross_entropy(model(x).flatten(0, 1), y.flatten()).item()
     assert compiled.gradient(x, y, 0.25, 0) == pytest.approx(0.25 * wanted, rel=1e-5)
     assert compiled.nats(x, y) == pytest.approx(wanted * y.numel(), rel=1e-5)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_length_is_that_of_all_gradients_on_any_number_of_threads(
+    shape: tuple[int, int, int, int], library: ctypes.CDLL
+) -> None:
+    found = []
+    for threads in (1, 3):
+        model, compiled = pupil(library, shape, threads)
+        compiled.gradient(*lesson(model), 1.0, 0)
+        with torch.no_grad():  # sums of different threads round differently
+            for p in model.parameters():
+                assert p.grad is not None
+                p.grad.copy_(torch.randn(p.shape, generator=torch.Generator().manual_seed(p.numel())))
+        found.append(compiled.length())
+        wanted = math.sqrt(sum(float(g.double().square().sum()) for g in gradients(model).values()))
+        assert found[-1] == pytest.approx(wanted, rel=1e-6)
+    assert found[0] == found[1]
 
 
 def test_products_in_bfloat16_are_near_those_in_float32(library: ctypes.CDLL) -> None:
