@@ -148,7 +148,8 @@ class Trainer:
                 )
             }
             if ladder:
-                found = ask("tinygpt_tui", "eval", "run", "--json", environment=environment)
+                # The last weights, whose loss the run told, and not the best.
+                found = ask("tinygpt_tui", "eval", "run", "--at", "last", "--json", environment=environment)
                 row |= {"ladder": found["ladder"], "eval_val_loss": found["val_loss"]}
             return row
 
