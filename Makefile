@@ -6,6 +6,7 @@
 # make bench     the measured claims, all in their short form: a quarter of an hour (benchmarks/README.md)
 # make bench-ui  the playground at length
 # make soak      20 minutes of training under load, and 100,000 hostile files: SOAK_MINUTES=2 make soak is a try
+# make search    more cases, and other ones each time, for the tests that make up their own: minutes
 # make starter   the small model that is built in, anew: ten minutes on two cores, then it lies in models/starter
 
 PYTHON ?= python3
@@ -17,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Trainers in the background give way to whoever started them; at the lowest priority nobody has to wait for that.
 TEST := OMP_NUM_THREADS=1 nice -n 19 $(BIN)/pytest -q -n 2 --dist worksteal
 
-.PHONY: run demonstration test check soak format bench bench-ui starter clean
+.PHONY: run demonstration test check soak search format bench bench-ui starter clean
 
 run: $(VENV)/.runs
 	@if [ -t 0 ] && [ -t 1 ] && [ -t 2 ]; then $(BIN)/tinygpt-tui; else $(MAKE) --no-print-directory demonstration; fi
@@ -41,6 +42,9 @@ check: $(VENV)/.tests
 
 soak: $(VENV)/.tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -s -m soak
+
+search: $(VENV)/.tests
+	HYPOTHESIS_PROFILE=search $(TEST) -m hypothesis
 
 format: $(VENV)/.tests
 	$(BIN)/ruff format .

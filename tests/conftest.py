@@ -1,5 +1,5 @@
-"""What holds for all tests: signals arrive as they do at a terminal, no model is built in unless a test puts one there, and nobody leaves
-this machine.
+"""What holds for all tests: cases that are made up are the same every day, signals arrive as they do at a terminal, no model is built in
+unless a test puts one there, and nobody leaves this machine.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from engine import starter
 from tests.offline import only_this_machine
@@ -17,6 +18,13 @@ from tests.offline import only_this_machine
 # A shell without job control starts its background jobs deaf to Ctrl-C, and the processes our tests start would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# Every day the same cases, so that what was green stays green, and no clock; `make search` looks for others.
+_PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("every day", derandomize=True, database=None, **_PATIENT)
+settings.register_profile("search", max_examples=1000, **_PATIENT)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "every day"))
 
 
 class LeftError(BaseException):

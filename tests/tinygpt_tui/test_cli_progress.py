@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.events import Backend, Control, Done, Eval, Event, Failed, Plan, Sample, Saved, Start, Step, Warn
@@ -138,6 +138,8 @@ states = st.builds(
 )
 
 
+@example(Progress(horizon=5_000, best=-10.0))
+@example(Progress(horizon=5_000, val_loss=99.9996))
 @given(states)
 def test_the_width_of_the_line_does_not_change_with_what_it_shows(state: Progress) -> None:
     assert len(format_line(state, 200)) == len(format_line(Progress(horizon=5_000), 200))

@@ -346,7 +346,8 @@ def _ending(event: Done) -> str:
 
 
 def _loss(value: float | None) -> str:
-    return f"{value:6.3f}" if value is not None and math.isfinite(value) and abs(value) < 100 else "     –"
+    shown = f"{value:6.3f}" if value is not None and math.isfinite(value) else ""
+    return shown if len(shown) == 6 else "     –"
 
 
 def _rate(value: float | None) -> str:
