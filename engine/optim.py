@@ -181,9 +181,9 @@ class Muon:
                 weight.add_(update.to(weight.dtype), alpha=-lr * math.sqrt(max(1.0, rows / columns)))
 
     def _bound(self, learner: Learner) -> CompiledMuon:
+        """The compiled step of these very tensors: laid out once, since a learner's gradients lie where they lay."""
         gradients = [p.grad for p in self.momentum]
-        same = len(gradients) == len(self._gradients) and all(map(operator.is_, gradients, self._gradients))
-        if self._compiled is None or not same:
+        if self._compiled is None or not all(map(operator.is_, gradients, self._gradients)):
             self._gradients = gradients
             self._compiled = learner.muon(
                 [
