@@ -101,7 +101,7 @@ class Child:
 class Server:
     """The process that forks, one command at a time."""
 
-    _process: subprocess.Popen[str] = field(init=False)
+    _process: subprocess.Popen[bytes] = field(init=False)
     _child: int = 0
 
     def __enter__(self) -> Server:
@@ -110,7 +110,7 @@ class Server:
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
+            bufsize=0,  # no line may wait in a buffer, where `select` does not see it
             env={name: value for name, value in os.environ.items() if not name.startswith("TINYGPT_")}
             | {"OMP_NUM_THREADS": "1", "TINYGPT_ENGINE_COMPILE": "off"},
         )
@@ -119,20 +119,24 @@ class Server:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._child:
-            os.kill(self._child, signal.SIGKILL)
+        self._kill()
         self._process.communicate()
+
+    def _kill(self) -> None:
+        """What a test that failed left."""
+        if self._child:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._child, signal.SIGKILL)
 
     def fork(self, order: Order) -> Child:
         folder = Path(order.folder)
         assert self._process.stdin and self._process.stdout
         for name in ("reached", "go-on"):
             (folder / name).unlink(missing_ok=True)
-        if self._child:  # a test that failed left it
-            os.kill(self._child, signal.SIGKILL)
+        if self._child:
+            self._kill()
             self.wait()
-        self._process.stdin.write(json.dumps(asdict(order)) + "\n")
-        self._process.stdin.flush()
+        self._process.stdin.write(f"{json.dumps(asdict(order))}\n".encode())
         self._child = int(self._process.stdout.readline())
         return Child(self._child, folder, self)
 
