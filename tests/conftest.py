@@ -15,7 +15,10 @@ from hypothesis import HealthCheck, settings
 from engine import starter
 from tests.offline import only_this_machine
 
-# A shell without job control starts its background jobs deaf to Ctrl-C, and the processes our tests start would inherit that.
+# A shell without job control starts its background jobs deaf to Ctrl-C, `nohup` whatever it starts to SIGHUP, and the processes our tests
+# start would inherit that.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
