@@ -15,10 +15,7 @@ from hypothesis import HealthCheck, settings
 from engine import starter
 from tests.offline import only_this_machine
 
-# A shell without job control starts its background jobs deaf to Ctrl-C, `nohup` whatever it starts to SIGHUP, and the processes our tests
-# start would inherit that.
-if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+# A shell without job control starts its background jobs deaf to Ctrl-C, and the processes our tests start would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -46,6 +43,13 @@ def _refuse(what: str) -> None:
 _OFFLINE = str(Path(__file__).parent / "offline")
 only_this_machine.watch(_refuse)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (_OFFLINE, os.environ.get("PYTHONPATH", ""))))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hangups_heard() -> None:
+    """`nohup` makes whatever it starts deaf to SIGHUP. The tests go on, but what they start hears it: no handler outlives `exec`."""
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 @pytest.fixture(autouse=True)
